@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// A cron expression as sets, and the search for its next instant. Text is read by codec/cron_text; zones come from base/tz.
+// The DST rule: a wall time that does not exist fires at the first instant after the gap, one that exists twice fires once, the
+// first time; expressions whose minute or hour step through the change (`*` or `*/n` in minute and hour) follow elapsed time.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/time.h"
+
+struct tz; // base/tz.h
+
+struct cron {
+    uint64_t second; // bit i: second i; the single bit 0 for five fields
+    uint64_t minute;
+    uint32_t hour;
+    uint32_t day_of_month; // bits 1..31
+    uint16_t month;        // bits 1..12
+    uint8_t day_of_week;   // bits 0..6, Sunday is 0
+    bool day_of_month_any; // the field was `*`: only the other day field decides (otherwise either may match)
+    bool day_of_week_any;
+    bool hour_wild;        // hour was `*` or a step of it: the DST rule for wild cards applies
+    bool minute_wild;
+};
+
+// The first instant after `after` (wall time in usec, whole seconds come back). USEC_NEVER when there is none within 400 years;
+// bounded work for every expression.
+usec_t cron_next(const struct cron *, const struct tz *, usec_t after);

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Items of a snapshot: the durable half of the core as plain data, in an order in which each item only refers to earlier ones.
+// Packed by codec/snapshot.c. A new field gets a new number in proto/snapshot.proto and a default that means "as before".
+#pragma once
+
+#include "model/record.h"
+
+enum snapshot_kind { SNAP_HEAD = 1, SNAP_JOB, SNAP_NODE, SNAP_SPEC, SNAP_RUN, SNAP_TASK, SNAP_KEY, SNAP_KINDS };
+
+struct snap_head {
+    uint64_t seq, epoch, next_run, next_job, next_fence;
+    uint32_t next_node;
+};
+
+struct snap_job {
+    uint64_t job_id;
+    uint32_t version;
+    enum job_state state;
+    const struct job_spec *spec; // decoded from packed by the reader
+    struct bytes packed;
+    const usec_t *next_usec;
+    size_t n_next;
+    uint64_t last_run;
+    uint64_t queued_fires; // overlap `queue`: fires that wait for the active run
+    usec_t applied_usec, first_usec;
+};
+
+struct snap_node {
+    uint32_t node_id;
+    struct node_info info;
+    enum node_state state;
+    enum admission admission;
+    usec_t since_usec;
+};
+
+// A spec that one or more of the runs that follow share.
+struct snap_spec {
+    uint64_t spec_no;
+    const struct job_spec *spec;
+    struct bytes packed;
+};
+
+struct snap_run {
+    uint64_t run_id, job_id, spec_no, rerun_of;
+    uint32_t job_version;
+    enum run_state state;
+    enum admission admission;
+    enum cancel_cause cancel_cause;
+    usec_t submitted_usec, started_usec, ended_usec, nominal_usec;
+    uint32_t cursor; // tasks before this position have been placed or cancelled at least once
+    uint32_t n_succeeded, n_failed, n_cancelled, n_expired, n_lost;
+    struct bytes ended, good; // bitmaps over positions, trailing zero bytes cut
+    const char *submitted_by;
+    const uint64_t *waits_for; // dependencies that have not ended yet
+    size_t n_waits_for;
+    bool key_held;
+};
+
+// A task that is active, in backoff, or pending again.
+struct snap_task {
+    uint64_t run_id;
+    uint32_t index, attempt, tries;
+    enum task_state state;
+    uint32_t node_id; // 0: none
+    uint64_t fence;
+    usec_t placed_usec, started_usec, retry_usec;
+    enum outcome stop_why;
+};
+
+// An idempotency key that is still remembered.
+struct snap_key {
+    const char *key;
+    uint64_t run_id;
+    usec_t until_usec;
+};
+
+struct snapshot_item {
+    enum snapshot_kind kind;
+    union {
+        struct snap_head head;
+        struct snap_job job;
+        struct snap_node node;
+        struct snap_spec spec;
+        struct snap_run run;
+        struct snap_task task;
+        struct snap_key key;
+    };
+};
