@@ -96,6 +96,7 @@ struct ev_node_hello {
 
 struct ev_node_session {
     uint64_t session;
+    uint64_t heartbeat; // HEARTBEAT: its number, given back with the lease
 };
 
 struct ev_node_report {
@@ -185,7 +186,8 @@ struct fx_refuse {
 };
 
 struct fx_lease {
-    usec_t lease_usec; // from when the agent asked
+    uint64_t heartbeat; // the heartbeat that is answered
+    usec_t lease_usec;  // from the moment at which the agent sent that heartbeat
 };
 
 struct start_order {
