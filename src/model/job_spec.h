@@ -46,6 +46,7 @@ struct index_range {
     uint32_t first;
     uint32_t last;
     uint32_t step;
+    uint32_t position; // of first in the set; filled by index_set_init
 };
 
 struct index_set {
@@ -133,7 +134,11 @@ struct job_spec {
 // The defaults that the parser starts from (kill grace, factor, one task, names).
 void job_spec_init(struct job_spec *);
 
-// The i-th index of a set, and the position of an index in it (false: not in the set).
+// Makes a set of ranges (first, last, step) that the caller keeps: fills their positions and the count, and lowers each last to
+// the last index that is really in its range. False, and *set untouched, unless every range is well formed, they are sorted without overlap and there
+// are fewer than 2^32 indexes; so it also judges ranges that came from outside.
+bool index_set_init(struct index_set *set, struct index_range *ranges, size_t n_ranges);
+// The i-th index of a set, and the position of an index in it (false: not in the set). O(log ranges).
 uint32_t index_set_at(const struct index_set *, uint32_t position);
 bool index_set_find(const struct index_set *, uint32_t index, uint32_t *ret_position);
 // Number of indexes in one range.
@@ -150,5 +155,6 @@ const char *constraint_op_text(enum constraint_op);
 // How long task waits after its failed attempt number `attempt` (1 is the first). dice is a number drawn by the decider; the same
 // dice give the same wait, so that the decision can be recorded and repeated.
 usec_t retry_backoff(const struct retry *, uint32_t attempt, uint64_t dice);
-// Whether the policy retries after this end of attempt number `tries` (counted attempts so far, this one included).
+// Whether the policy retries after this end of attempt number `tries` (counted attempts so far, this one included). Success and
+// cancellation are never retried. Exit codes without causes: only those exits. Causes with exit codes: any of the causes, and those exits.
 bool retry_wants(const struct retry *, uint32_t tries, enum outcome, int exit_code);

@@ -15,7 +15,7 @@ const struct limit_row limit_rows[LIMITS] = {
 };
 
 #define LIMIT(NAME, text, unit, value, least, most, sentence) \
-    static_assert((least) <= (value) && (value) <= (most), "default of " text " is out of its bounds");
+    _Static_assert((least) <= (value) && (value) <= (most), "default of " text " is out of its bounds");
 #include "spec/limits.def"
 
 void limits_init(struct limits *limits)
