@@ -5,6 +5,6 @@
 
 int main(void)
 {
-	printf("muster %s\n", MUSTER_VERSION);
-	return 0;
+    printf("muster %s\n", MUSTER_VERSION);
+    return 0;
 }

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+# A thin front door: Meson and Ninja do the work. `make` lists what there is.
+
+BUILD ?= build
+BUILD_ASAN ?= build-asan
+BUILD_FUZZ ?= build-fuzz
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+PYTEST ?= /usr/bin/python3 -m pytest -q
+FUZZ_SECONDS ?= 20
+BENCH ?=
+KEEP ?=
+
+# What black-box tests, the demo and the benches run.
+export MUSTER ?= $(abspath $(BUILD))/muster
+
+# A folder that is new gets noticed by the time of its meson.build.
+BUILD_FILES = meson.build meson_options.txt $(wildcard src/*/meson.build tests/*/meson.build fuzz/meson.build bench/meson.build)
+# The folders of black-box tests that exist and hold tests.
+BLACK_BOX = $(patsubst %/,%,$(sort $(dir $(wildcard tests/unit/tools/test_*.py tests/contract/test_*.py \
+	tests/story/test_*.py tests/issues/test_*.py))))
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build test unit asan tidy blackbox demo bench fuzz install clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+deps: ## install the Debian packages that are missing (root, or through sudo)
+	@tools/deps
+
+build: $(BUILD)/build.ninja ## build build/muster
+	@ninja -C $(BUILD) -j $(JOBS) --quiet
+
+$(BUILD)/build.ninja: $(BUILD_FILES) | deps
+	@if [ -e $@ ]; then meson setup --reconfigure $(BUILD); \
+	else meson setup $(BUILD) --buildtype=debugoptimized --prefix=$(PREFIX); fi >/dev/null
+	@touch $@
+
+# The compiler's warnings are judged in the plain build: with sanitizers gcc warns of code that is not there.
+$(BUILD_ASAN)/build.ninja: $(BUILD_FILES) | deps
+	@if [ -e $@ ]; then meson setup --reconfigure $(BUILD_ASAN); \
+	else meson setup $(BUILD_ASAN) --buildtype=debugoptimized -Doptimization=1 -Dwerror=false -Dwarning_level=0 \
+	-Db_sanitize=address,undefined -Db_lundef=false; fi >/dev/null
+	@touch $@
+
+$(BUILD_FUZZ)/build.ninja: $(BUILD_FILES) | deps
+	@if [ -e $@ ]; then meson setup --reconfigure $(BUILD_FUZZ); \
+	else CC=clang meson setup $(BUILD_FUZZ) --buildtype=debugoptimized -Doptimization=1 -Dwerror=false -Dwarning_level=0 \
+	-Dfuzz=true -Db_sanitize=address,undefined,fuzzer-no-link -Db_lundef=false; fi >/dev/null
+	@touch $@
+
+test: deps build unit asan tidy blackbox ## everything: build, unit tests, sanitizers, house rules, black-box tests
+
+unit: build ## the tests in C
+	@meson test -C $(BUILD) --no-rebuild --quiet --print-errorlogs
+
+asan: $(BUILD_ASAN)/build.ninja ## the tests in C under the address and undefined behaviour sanitizers
+	@ninja -C $(BUILD_ASAN) -j $(JOBS) --quiet
+	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	meson test -C $(BUILD_ASAN) --no-rebuild --quiet --print-errorlogs --timeout-multiplier 4
+
+tidy: ## the house rules
+	@tools/tidy
+
+blackbox: build ## the tests of the program as a whole
+	@$(PYTEST) $(BLACK_BOX)
+
+demo: deps build ## a fleet on this machine does real work (KEEP=1 leaves it running)
+	@KEEP=$(KEEP) tools/demo
+
+bench: deps build ## measure, as JSON lines (BENCH="spawn lifecycle" picks)
+	@bench/run $(BENCH)
+
+fuzz: $(BUILD_FUZZ)/build.ninja ## run every fuzz target for FUZZ_SECONDS
+	@ninja -C $(BUILD_FUZZ) -j $(JOBS) --quiet
+	@for target in $(BUILD_FUZZ)/fuzz/fuzz_*; do \
+		[ -f "$$target" ] && [ -x "$$target" ] || continue; \
+		name=$$(basename "$$target"); corpus=$(BUILD_FUZZ)/corpus/$$name; mkdir -p "$$corpus"; \
+		seeds=fuzz/corpus/$$name; [ -d "$$seeds" ] || seeds=; \
+		"$$target" -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 "$$corpus" $$seeds || exit 1; \
+	done
+
+install: build ## install below PREFIX (DESTDIR is honoured)
+	@meson install -C $(BUILD) --no-rebuild
+
+clean: ## remove what was built
+	@rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_FUZZ)
