@@ -21,6 +21,7 @@ BLACK_BOX = $(patsubst %/,%,$(sort $(dir $(wildcard tests/unit/tools/test_*.py t
 	tests/story/test_*.py tests/issues/test_*.py))))
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help deps build test unit asan tidy blackbox demo bench fuzz install clean
 
 help: ## this list

@@ -117,7 +117,9 @@ struct step {
 static void on_step(void *context)
 {
     struct step *step = context;
-    strncat(step->fixture->order, &step->name, 1);
+    size_t len = strlen(step->fixture->order);
+    assert_true(len + 1 < sizeof(step->fixture->order));
+    step->fixture->order[len] = step->name;
     if (step->defers != NULL) {
         struct step *next = step->defers;
         step->defers = NULL;
