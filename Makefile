@@ -38,17 +38,16 @@ $(BUILD)/build.ninja: $(BUILD_FILES) | deps
 	else meson setup $(BUILD) --buildtype=debugoptimized --prefix=$(PREFIX); fi >/dev/null
 	@touch $@
 
-# The compiler's warnings are judged in the plain build: with sanitizers gcc warns of code that is not there.
 $(BUILD_ASAN)/build.ninja: $(BUILD_FILES) | deps
 	@if [ -e $@ ]; then meson setup --reconfigure $(BUILD_ASAN); \
-	else meson setup $(BUILD_ASAN) --buildtype=debugoptimized -Doptimization=1 -Dwerror=false -Dwarning_level=0 \
+	else meson setup $(BUILD_ASAN) --buildtype=debugoptimized -Doptimization=1 \
 	-Db_sanitize=address,undefined -Db_lundef=false; fi >/dev/null
 	@touch $@
 
 $(BUILD_FUZZ)/build.ninja: $(BUILD_FILES) | deps
 	@if [ -e $@ ]; then meson setup --reconfigure $(BUILD_FUZZ); \
-	else CC=clang meson setup $(BUILD_FUZZ) --buildtype=debugoptimized -Doptimization=1 -Dwerror=false -Dwarning_level=0 \
-	-Dfuzz=true -Db_sanitize=address,undefined,fuzzer-no-link -Db_lundef=false; fi >/dev/null
+	else CC=clang meson setup $(BUILD_FUZZ) --buildtype=debugoptimized -Doptimization=1 \
+	-Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false; fi >/dev/null
 	@touch $@
 
 test: deps build unit asan tidy blackbox ## everything: build, unit tests, sanitizers, house rules, black-box tests
