@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A cron expression as sets, and the search for its next instant. Text is read by codec/cron_text; zones come from base/tz.
-// The DST rule: a wall time that does not exist fires at the first instant after the gap, one that exists twice fires once, the
-// first time; expressions whose minute or hour step through the change (`*` or `*/n` in minute and hour) follow elapsed time.
+//
+// The DST rule. A fixed expression names wall times: one that does not exist fires at the first instant after the gap, one that
+// exists twice fires once, the first time, and several that fall on one instant fire once. A wild expression (hour_wild or
+// minute_wild) follows elapsed time: it fires whenever the wall clock shows a matching time, so in the repeated hour it goes on
+// firing, and in the hour that is skipped there is nothing to fire.
 #pragma once
 
 #include <stdbool.h>
@@ -21,7 +24,7 @@ struct cron {
     bool day_of_month_any; // the field was `*`: only the other day field decides (otherwise either may match)
     bool day_of_week_any;
     bool hour_wild;        // hour was `*` or a step of it: the DST rule for wild cards applies
-    bool minute_wild;
+    bool minute_wild;      // minute was, or with six fields second was
 };
 
 // The first instant after `after` (wall time in usec, whole seconds come back). USEC_NEVER when there is none within 400 years;
