@@ -58,8 +58,8 @@ bool core_wants_plan(const struct core *);
 uint64_t core_seq(const struct core *);
 uint64_t core_epoch(const struct core *);
 
-// Snapshots: the durable half as a sequence of items, packed by the given writer (codec/snapshot). Walks ids in order, so that two
-// cores with the same state give the same bytes. core_load_* are the inverse, for an empty core.
+// Snapshots: the durable half as a sequence of items (model/snapshot.h), packed by codec/snapshot. Walks ids in order, so that two cores
+// with the same state give the same bytes. Only between steps. core_load() is the inverse, for an empty core, item by item.
 struct snapshot_item;
 typedef int snapshot_sink(void *context, const struct snapshot_item *);
 int core_save(const struct core *, snapshot_sink *, void *context);

@@ -23,8 +23,9 @@ struct engine_options {
     uint64_t seed;
     const char *server;  // name of this server
     const char *version; // of its program
-    // Called in order, for records that have just become durable, before the effects of their batch. Borrowed.
-    void (*on_records)(void *context, const struct record *const *records, size_t n);
+    // Called in order, for records that have just become durable, before the effects of their batch. Both forms say the same and are borrowed
+    // for the call; `spec` of a record is NULL here, its packed form is not.
+    void (*on_records)(void *context, const struct record *const *records, size_t n, const struct store_batch *packed);
     void (*on_effect)(void *context, const struct effect *);
     void *context;
 };

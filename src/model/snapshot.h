@@ -12,6 +12,7 @@ struct snap_head {
     uint32_t next_node;
 };
 
+// core_save() gives only the packed form of specs; whoever unpacks an item fills in both.
 struct snap_job {
     uint64_t job_id;
     uint32_t version;
@@ -47,13 +48,16 @@ struct snap_run {
     enum admission admission;
     enum cancel_cause cancel_cause;
     usec_t submitted_usec, started_usec, ended_usec, nominal_usec;
-    uint32_t cursor; // tasks before this position have been placed or cancelled at least once
+    uint64_t ended_seq; // record that ended it; 0: it has not
+    uint32_t cursor;    // tasks before this position have been placed or have ended
+    uint32_t n_untouched; // tasks from cursor on that have not ended
     uint32_t n_succeeded, n_failed, n_cancelled, n_expired, n_lost;
     struct bytes ended, good; // bitmaps over positions, trailing zero bytes cut
     const char *submitted_by;
-    const uint64_t *waits_for; // dependencies that have not ended yet
-    size_t n_waits_for;
+    const uint64_t *waits_for; // pairs of a run that has not ended yet and enum after_on
+    size_t n_waits_for;        // numbers, so twice as many as pairs
     bool key_held;
+    bool dep_failed; // something it waited for ended the wrong way
 };
 
 // A task that is active, in backoff, or pending again.

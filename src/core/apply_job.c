@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records of jobs.
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/mem.h"
+#include "core/internal.h"
+
+static void job_free_triggers(struct job *job)
+{
+    for (size_t i = 0; i < job->n_triggers; i++) {
+        mem_free(job->triggers[i].text);
+        mem_free(job->triggers[i].zone);
+    }
+    mem_free(job->triggers);
+    job->triggers = NULL;
+    job->n_triggers = 0;
+}
+
+static void job_set_triggers(struct core *core, struct job *job, const struct job_spec *spec, const usec_t *next_usec)
+{
+    job_free_triggers(job);
+    job->n_triggers = spec->n_triggers;
+    if (spec->n_triggers > 0)
+        job->triggers = mem_alloc_array(spec->n_triggers, sizeof(*job->triggers));
+    for (size_t i = 0; i < spec->n_triggers; i++) {
+        const struct trigger *from = &spec->triggers[i];
+        const char *zone = from->zone ? from->zone : "UTC";
+        job->triggers[i] = (struct job_trigger){
+            .kind = from->kind,
+            .text = mem_strdup(from->text ? from->text : ""),
+            .zone = mem_strdup(zone),
+            .tz = core->options.find_zone ? core->options.find_zone(core->options.zones, zone) : NULL,
+            .cron = from->cron,
+            .every_usec = from->every_usec,
+            .at_usec = from->at_usec,
+            .next_usec = next_usec[i],
+        };
+    }
+}
+
+// The job's timer: the earliest instant of its triggers, while it is active.
+static void job_arm(struct core *core, struct job *job)
+{
+    if (core->loading)
+        return;
+    usec_t when = USEC_NEVER;
+    for (size_t i = 0; i < job->n_triggers && job->state == JOB_ACTIVE; i++)
+        if (job->triggers[i].next_usec < when)
+            when = job->triggers[i].next_usec;
+    if (heap_contains(&job->timer))
+        heap_remove(&core->job_timers, &job->timer);
+    if (when == USEC_NEVER)
+        return;
+    job->timer.key = when;
+    job->timer.tie = job->id;
+    heap_push(&core->job_timers, &job->timer);
+}
+
+static struct job *job_new(struct core *core, uint64_t id, const struct job_spec *spec)
+{
+    must(spec->name != NULL);
+    must(id >= core->next_job);
+    struct job *job = mem_alloc(sizeof(*job));
+    struct buf name;
+    buf_init(&name);
+    buf_printf(&name, "%s/%s", spec->namespace_name, spec->name);
+    job->id = id;
+    job->full_name = buf_detach(&name);
+    job->state = JOB_ACTIVE;
+    list_init(&job->runs);
+    list_init(&job->settle);
+    list_add_tail(&core->jobs_by_id, &job->all);
+    must(map_put(&core->jobs, id, job) == NULL);
+    must(strmap_put(&core->jobs_by_name, job->full_name, job) == NULL);
+    core->next_job = id + 1;
+    return job;
+}
+
+void apply_job(struct core *core, const struct record *record)
+{
+    const struct rec_job_applied *rec = &record->job_applied;
+    struct job *job = map_get(&core->jobs, rec->job_id);
+    if (!job) {
+        must(rec->version == 1);
+        job = job_new(core, rec->job_id, rec->spec);
+        job->first_usec = record->at_usec;
+    } else {
+        must(rec->version == job->version + 1);
+    }
+    struct spec *old = job->spec;
+    job->spec = spec_intern(core, rec->spec, rec->packed);
+    if (old)
+        spec_unref(core, old);
+    job->version = rec->version;
+    job->applied_usec = record->at_usec;
+    job->overlap = rec->spec->overlap;
+    job->misfire = rec->spec->misfire;
+    job_set_triggers(core, job, rec->spec, rec->next_usec);
+    job_arm(core, job);
+}
+
+static void job_delete(struct core *core, struct job *job)
+{
+    struct list *pos, *tmp;
+    list_for_each_safe(pos, tmp, &job->runs) {
+        struct run *run = list_entry(pos, struct run, in_job);
+        run->job = NULL;
+        list_del(&run->in_job);
+    }
+    job_free_triggers(job);
+    if (heap_contains(&job->timer))
+        heap_remove(&core->job_timers, &job->timer);
+    list_del(&job->all);
+    list_del(&job->settle);
+    must(map_del(&core->jobs, job->id) == job);
+    must(strmap_del(&core->jobs_by_name, job->full_name) == job);
+    spec_unref(core, job->spec);
+    mem_free(job->full_name);
+    mem_free(job);
+}
+
+void apply_job_state(struct core *core, const struct record *record)
+{
+    const struct rec_job_state *rec = &record->job_state;
+    struct job *job = map_get(&core->jobs, rec->job_id);
+    must(job != NULL);
+    job_state_move(&job->state, rec->to);
+    if (rec->to == JOB_DELETED) {
+        job_delete(core, job);
+        return;
+    }
+    if (rec->to == JOB_ACTIVE) {
+        must(rec->n_next == job->n_triggers);
+        for (size_t i = 0; i < rec->n_next; i++)
+            job->triggers[i].next_usec = rec->next_usec[i];
+    }
+    job_arm(core, job);
+}
+
+void apply_job_fired(struct core *core, const struct record *record)
+{
+    const struct rec_job_fired *rec = &record->job_fired;
+    struct job *job = map_get(&core->jobs, rec->job_id);
+    must(job != NULL);
+    must(rec->trigger < job->n_triggers);
+    struct job_trigger *trigger = &job->triggers[rec->trigger];
+    must(rec->next_usec > rec->nominal_usec);
+    trigger->next_usec = rec->next_usec;
+    if (rec->outcome == FIRE_QUEUED)
+        job->queued_fires++;
+    job_arm(core, job);
+}
+
+struct job *job_load(struct core *core, const struct snap_job *snap)
+{
+    struct job *job = job_new(core, snap->job_id, snap->spec);
+    job->version = snap->version;
+    job->state = snap->state;
+    job->spec = spec_intern(core, snap->spec, snap->packed);
+    job->overlap = snap->spec->overlap;
+    job->misfire = snap->spec->misfire;
+    job->applied_usec = snap->applied_usec;
+    job->first_usec = snap->first_usec;
+    job->last_run = snap->last_run;
+    job->queued_fires = snap->queued_fires;
+    must(snap->n_next == snap->spec->n_triggers);
+    job_set_triggers(core, job, snap->spec, snap->next_usec);
+    return job;
+}
+
+void job_load_done(struct core *core, struct job *job)
+{
+    job_arm(core, job);
+}
+
+void job_free(struct job *job)
+{
+    job_free_triggers(job);
+    mem_free(job->full_name);
+    mem_free(job);
+}

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+// What people ask of jobs, and what their schedules make due.
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "core/internal.h"
+
+enum {
+    FIRES_PER_TICK = 64,   // of one job in one step; the rest follows in the next
+    QUEUED_FIRES_MAX = 100, // of one job with overlap `queue`
+};
+
+// A fire is late, and the misfire policy decides, when it is older than this.
+static const usec_t misfire_after_usec = 60 * USEC_PER_SEC;
+
+static usec_t every_next(usec_t every_usec, usec_t first_usec, usec_t after)
+{
+    must(every_usec > 0);
+    if (after < first_usec)
+        return first_usec;
+    usec_t steps = (after - first_usec) / every_usec + 1;
+    if (steps > (USEC_NEVER - first_usec) / every_usec)
+        return USEC_NEVER;
+    return first_usec + steps * every_usec;
+}
+
+usec_t trigger_next(const struct job_trigger *trigger, usec_t first_usec, usec_t after)
+{
+    switch (trigger->kind) {
+    case TRIGGER_EVERY:
+        return every_next(trigger->every_usec, first_usec, after);
+    case TRIGGER_AT:
+        return trigger->at_usec > after ? trigger->at_usec : USEC_NEVER;
+    case TRIGGER_CRON:
+        return trigger->tz ? cron_next(&trigger->cron, trigger->tz, after) : USEC_NEVER;
+    }
+    unreachable();
+}
+
+int triggers_next(struct core *core, const struct job_spec *spec, usec_t first_usec, usec_t now, struct arena *arena, const usec_t **ret_next,
+                  struct err *err)
+{
+    usec_t *next = arena_array(arena, usec_t, spec->n_triggers);
+    for (size_t i = 0; i < spec->n_triggers; i++) {
+        const struct trigger *from = &spec->triggers[i];
+        const char *zone = from->zone ? from->zone : "UTC";
+        struct job_trigger trigger = {.kind = from->kind, .cron = from->cron, .every_usec = from->every_usec, .at_usec = from->at_usec};
+        if (from->kind == TRIGGER_CRON) {
+            trigger.tz = core->options.find_zone ? core->options.find_zone(core->options.zones, zone) : NULL;
+            if (!trigger.tz)
+                return err_set(err, ERR_INVALID, "schedule[%zu].zone: there is no time zone '%s' on this server", i, zone);
+        }
+        // An instant that is already past when the job arrives would never come: that is a mistake to be told.
+        next[i] = trigger_next(&trigger, first_usec, now);
+        if (next[i] == USEC_NEVER)
+            return err_set(err, ERR_INVALID, "schedule[%zu]: '%s' has no instant to come", i, from->text ? from->text : "");
+    }
+    *ret_next = next;
+    return 0;
+}
+
+static struct job *find_job(struct decision *d, const char *namespace_name, const char *name)
+{
+    return strmap_get(&d->core->jobs_by_name, arena_printf(d->out->arena, "%s/%s", namespace_name, name));
+}
+
+static int need_job(struct decision *d, const char *namespace_name, const char *name, struct job **ret_job, struct err *err)
+{
+    *ret_job = find_job(d, namespace_name, name);
+    return *ret_job ? 0 : err_set(err, ERR_NOT_FOUND, "there is no job '%s' in namespace '%s'", name, namespace_name);
+}
+
+static int apply_check(struct decision *d, const struct ev_apply *ev, const struct job *job, struct err *err)
+{
+    struct core *core = d->core;
+    int rc = check_spec(core, ev->spec, err);
+    if (rc < 0)
+        return rc;
+    uint32_t version = job ? job->version : 0;
+    if (ev->expect_version != 0 && ev->expect_version != version)
+        return err_set(err, ERR_CONFLICT, "job '%s' has version %" PRIu32 ", not %" PRIu32, ev->spec->name, version, ev->expect_version);
+    if (job)
+        return 0;
+    return limits_check(core->options.limits, LIMIT_JOBS, (int64_t)map_len(&core->jobs) + 1, "the number of jobs", err);
+}
+
+void on_apply(struct decision *d)
+{
+    const struct ev_apply *ev = &d->event->apply;
+    struct core *core = d->core;
+    struct err err = {0};
+    struct job *job = find_job(d, ev->spec->namespace_name, ev->spec->name);
+    usec_t now = d->event->wall_usec;
+    const usec_t *next = NULL;
+    int rc = apply_check(d, ev, job, &err);
+    bool same = rc == 0 && job && job->spec->packed_len == ev->packed.len && memcmp(job->spec->packed, ev->packed.data, ev->packed.len) == 0;
+    if (rc == 0 && !same)
+        rc = triggers_next(core, ev->spec, job ? job->first_usec : now, now, d->out->arena, &next, &err);
+    if (rc < 0) {
+        decide_reply(d, rc, &err);
+        return;
+    }
+    uint64_t job_id = job ? job->id : core->next_job;
+    uint32_t version = job ? job->version : 0;
+    if (!same) {
+        struct record record = {.kind = REC_JOB_APPLIED,
+                                .job_applied = {
+                                    .job_id = job_id,
+                                    .version = ++version,
+                                    .spec = ev->spec,
+                                    .packed = {arena_memdup(d->out->arena, ev->packed.data, ev->packed.len), ev->packed.len},
+                                    .next_usec = next,
+                                }};
+        decide_emit(d, &record);
+    }
+    struct fx_reply *reply = decide_reply_ok(d);
+    reply->job_id = job_id;
+    reply->version = version;
+    reply->existing = same;
+}
+
+void on_start_job(struct decision *d)
+{
+    const struct ev_start_job *ev = &d->event->start_job;
+    struct idempotency *known = idempotency_find(d->core, ev->idempotency_key, d->event->wall_usec);
+    if (known) {
+        struct fx_reply *reply = decide_reply_ok(d);
+        reply->run_id = known->run_id;
+        reply->existing = true;
+        return;
+    }
+    struct err err = {0};
+    struct job *job = NULL;
+    uint64_t run_id = 0;
+    int rc = need_job(d, ev->namespace_name, ev->name, &job, &err);
+    if (rc == 0)
+        rc = decide_job_run(d, job, 0, ev->idempotency_key, ev->held, &run_id, &err);
+    if (rc < 0) {
+        decide_reply(d, rc, &err);
+        return;
+    }
+    decide_reply_ok(d)->run_id = run_id;
+}
+
+// The active runs of a job, copied, since cancelling one may change the list.
+static uint32_t cancel_runs(struct decision *d, struct job *job, enum cancel_cause cause)
+{
+    struct run **runs = arena_array(d->out->arena, struct run *, job->n_active);
+    uint32_t n = 0;
+    struct list *pos;
+    list_for_each(pos, &job->runs)
+        runs[n++] = list_entry(pos, struct run, in_job);
+    must(n == job->n_active);
+    for (uint32_t i = 0; i < n; i++)
+        decide_cancel_run(d, runs[i], cause);
+    return n;
+}
+
+void on_job_hold(struct decision *d)
+{
+    const struct ev_job_hold *ev = &d->event->job_hold;
+    struct err err = {0};
+    struct job *job = NULL;
+    int rc = need_job(d, ev->namespace_name, ev->name, &job, &err);
+    if (rc < 0) {
+        decide_reply(d, rc, &err);
+        return;
+    }
+    uint64_t job_id = job->id;
+    bool same = job->state == ev->to;
+    if (!same) {
+        struct rec_job_state rec = {.job_id = job_id, .to = ev->to};
+        if (ev->to == JOB_ACTIVE) { // instants that passed while it was held are not made up for
+            usec_t *next = arena_array(d->out->arena, usec_t, job->n_triggers);
+            for (size_t i = 0; i < job->n_triggers; i++)
+                next[i] = trigger_next(&job->triggers[i], job->first_usec, d->event->wall_usec);
+            rec.next_usec = next;
+            rec.n_next = job->n_triggers;
+        }
+        if (ev->to == JOB_DELETED)
+            cancel_runs(d, job, CANCEL_JOB_DELETED);
+        struct record record = {.kind = REC_JOB_STATE, .job_state = rec};
+        decide_emit(d, &record);
+    }
+    struct fx_reply *reply = decide_reply_ok(d);
+    reply->job_id = job_id;
+    reply->existing = same;
+}
+
+void on_cancel_job(struct decision *d)
+{
+    const struct ev_cancel_job *ev = &d->event->cancel_job;
+    struct err err = {0};
+    struct job *job = NULL;
+    int rc = need_job(d, ev->namespace_name, ev->name, &job, &err);
+    if (rc < 0) {
+        decide_reply(d, rc, &err);
+        return;
+    }
+    uint32_t n = cancel_runs(d, job, CANCEL_USER);
+    struct fx_reply *reply = decide_reply_ok(d);
+    reply->job_id = job->id;
+    reply->count = n;
+}
+
+static void emit_fired(struct decision *d, struct job *job, uint32_t trigger, enum fire_outcome outcome, uint32_t n_missed, usec_t next_usec)
+{
+    struct record record = {.kind = REC_JOB_FIRED,
+                            .job_fired = {
+                                .job_id = job->id,
+                                .trigger = trigger,
+                                .nominal_usec = job->triggers[trigger].next_usec,
+                                .outcome = outcome,
+                                .run_id = outcome == FIRE_STARTED ? d->core->next_run : 0,
+                                .n_missed = n_missed,
+                                .next_usec = next_usec,
+                            }};
+    decide_emit(d, &record);
+}
+
+static bool has_room(const struct core *core, const struct job *job)
+{
+    const struct limits *limits = core->options.limits;
+    return limits_check(limits, LIMIT_PENDING_RUNS, (int64_t)core->n_runs_live + 1, "", NULL) == 0 &&
+           limits_check(limits, LIMIT_PENDING_TASKS, (int64_t)(core->n_waiting_tasks + job->spec->tasks.count), "", NULL) == 0;
+}
+
+static enum fire_outcome fire_outcome_of(const struct core *core, const struct job *job)
+{
+    if (job->n_active > 0 && job->overlap == OVERLAP_FORBID)
+        return FIRE_SKIPPED_OVERLAP;
+    if (job->n_active > 0 && job->overlap == OVERLAP_QUEUE)
+        return job->queued_fires < QUEUED_FIRES_MAX ? FIRE_QUEUED : FIRE_SKIPPED_OVERLAP;
+    return has_room(core, job) ? FIRE_STARTED : FIRE_SKIPPED_LIMIT;
+}
+
+// How many instants lie from `from` up to and including now, counted up to the setting.
+static uint32_t count_missed(const struct core *core, const struct job *job, const struct job_trigger *trigger, usec_t from, usec_t now)
+{
+    int64_t most = core->options.limits->value[LIMIT_MISSED_FIRES];
+    uint32_t n = 0;
+    for (usec_t at = from; at <= now && n < most; n++)
+        at = trigger_next(trigger, job->first_usec, at);
+    return n;
+}
+
+// Decides one due instant of one trigger.
+static void decide_fire(struct decision *d, struct job *job, uint32_t which)
+{
+    struct core *core = d->core;
+    struct job_trigger *trigger = &job->triggers[which];
+    usec_t now = d->event->wall_usec, nominal = trigger->next_usec;
+    must(nominal <= now);
+    bool late = now - nominal > misfire_after_usec;
+    usec_t after_now = trigger_next(trigger, job->first_usec, now);
+    usec_t following = trigger_next(trigger, job->first_usec, nominal);
+    if (late && job->misfire == MISFIRE_SKIP) {
+        emit_fired(d, job, which, FIRE_SKIPPED_MISFIRE, count_missed(core, job, trigger, nominal, now), after_now);
+        return;
+    }
+    uint32_t n_missed = 0;
+    usec_t next = following;
+    if (late && job->misfire == MISFIRE_ONCE) {
+        n_missed = following <= now ? count_missed(core, job, trigger, following, now) : 0;
+        next = after_now;
+    }
+    if (late && job->misfire == MISFIRE_ALL) {
+        int64_t most = core->options.limits->value[LIMIT_MISSED_FIRES];
+        if (count_missed(core, job, trigger, nominal, now) >= most) {
+            emit_fired(d, job, which, FIRE_SKIPPED_MISFIRE, 1, following);
+            return;
+        }
+    }
+    enum fire_outcome outcome = fire_outcome_of(core, job);
+    if (outcome == FIRE_STARTED && job->n_active > 0 && job->overlap == OVERLAP_REPLACE)
+        cancel_runs(d, job, CANCEL_REPLACED);
+    emit_fired(d, job, which, outcome, n_missed, next);
+    if (outcome != FIRE_STARTED)
+        return;
+    uint64_t run_id = 0;
+    int rc = decide_job_run(d, job, nominal, NULL, false, &run_id, NULL);
+    must(rc == 0); // has_room() looked at the same limits
+}
+
+void decide_due_fires(struct decision *d, struct job *job)
+{
+    usec_t now = d->event->wall_usec;
+    for (int fires = 0; fires < FIRES_PER_TICK; fires++) {
+        size_t due = job->n_triggers;
+        for (size_t i = 0; i < job->n_triggers; i++)
+            if (job->triggers[i].next_usec <= now && (due == job->n_triggers || job->triggers[i].next_usec < job->triggers[due].next_usec))
+                due = i;
+        if (due == job->n_triggers)
+            return;
+        decide_fire(d, job, (uint32_t)due);
+    }
+}

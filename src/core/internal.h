@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+// The core's own structures, shared by the files of this folder and by nobody else.
+//
+// Durable half: changed by apply*.c only. Transient half (marked below): indexes that are derived from it, and what belongs to this
+// leadership (sessions, leases). Other modules hold ids; pointers stay inside.
+//
+// Order: nothing here walks a hash map. Runs, jobs and nodes are also kept in lists by id, tasks of a node in a list by fence, so that two
+// cores with the same records decide the same.
+#pragma once
+
+#include "base/arena.h"
+#include "base/assert.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/pool.h"
+#include "base/prng.h"
+#include "core/core.h"
+#include "model/snapshot.h"
+
+enum {
+    DIMS_MAX = 16,            // kinds of resources, the built-in ones included
+    POSITION_BITS = 27,       // of a task's key in core.tasks; limits tasks_max
+    UNCOUNTED_AT_ONCE = 3,    // attempts that were lost before waits between them begin
+};
+
+_Static_assert((int)DIMS_MAX >= (int)RES_BUILTIN, "the built-in resources need a place");
+
+struct amounts {
+    uint64_t v[DIMS_MAX];
+};
+
+// What work must have in common to be placed by one look at the nodes. Shared by every spec that asks the same.
+struct class {
+    char *key; // canonical text, owned; its place in core.classes_by_key
+    uint32_t refs; // specs
+    struct amounts needs;
+    uint32_t dims; // mask of the needs that are not 0
+    struct constraint *constraints; // owned, with everything below
+    size_t n_constraints;
+    struct arena arena; // of the constraints
+    char *queue;
+    int32_t priority;
+    // Transient: runs that have a task to place now, by id; and the class's own place among the others.
+    struct heap runs;
+    struct heap_node ready;  // in core.ready_classes, by priority, then by oldest run
+    struct list parked;      // in core.parked_classes when no node has room
+    bool is_parked;
+    enum reason parked_for;
+};
+
+// The planning half of a job_spec, beside its packed form. Interned: runs of the same content share one.
+struct spec {
+    uint64_t hash;
+    uint32_t refs;
+    uint32_t packed_len;
+    uint64_t no; // in the order of creation, for snapshots
+    struct list all; // in core.specs, by no
+    struct class *class;
+    struct index_set tasks; // ranges owned
+    struct retry retry;     // exit codes owned
+    char *namespace_name;   // owned, likewise name and key
+    char *name;
+    char *concurrency_key;
+    uint32_t concurrency_limit;
+    uint32_t parallelism;
+    enum delivery delivery;
+    usec_t queue_deadline_usec;
+    usec_t start_at_usec;
+    struct pair *labels; // owned, one block
+    size_t n_labels;
+    struct spec *next_same_hash; // transient: chain in core.specs_by_hash
+    uint8_t packed[];
+};
+
+struct key {
+    char *name; // owned
+    uint32_t holders;
+    uint32_t refs; // runs that name it
+    struct heap waiting; // transient: runs that found it full, by id
+};
+
+struct dep {
+    struct list in_target; // target->dependents
+    struct run *run;
+    struct run *target; // NULL: has ended
+    uint64_t target_id; // while a snapshot is being loaded
+    enum after_on on;
+};
+
+struct task {
+    struct run *run;
+    struct node *node; // NULL unless active
+    uint64_t fence;
+    uint32_t position;
+    uint32_t attempt; // number of the latest attempt
+    uint32_t tries;   // attempts that count against the retry limit
+    enum task_state state;
+    enum outcome stop_why; // STOPPING
+    bool ending;        // transient: its end is being recorded
+    uint32_t load_node; // while a snapshot is being loaded
+    usec_t placed_usec, started_usec, retry_usec;
+    struct list in_node; // by fence
+    struct list in_run;
+    struct heap_node timer; // transient: BACKOFF, in core.task_timers
+    struct heap_node again; // transient: may be placed now, in run->again, by position
+};
+
+struct run {
+    uint64_t id;
+    struct job *job; // NULL: ad hoc, or the job is gone
+    uint64_t job_id;
+    uint32_t job_version;
+    enum run_state state;
+    enum admission admission;
+    enum cancel_cause cancel_cause;
+    struct spec *spec;
+    struct key *key; // NULL: none
+    bool key_held;
+    bool dep_failed;
+    uint32_t n_waits;
+    struct dep *deps; // n_deps of them, owned
+    uint32_t n_deps;
+    uint32_t cursor;              // positions before it were placed or ended at least once; none behind it was placed
+    uint32_t n_untouched;         // positions from cursor on that have not ended
+    uint32_t count[TASK_STATES];  // sums to the number of tasks
+    uint64_t bits_inline[2];      // for up to 64 tasks
+    uint64_t *ended;              // bit per position; NULL until a task has ended
+    uint64_t *good;
+    uint64_t ended_seq; // record that ended it
+    uint64_t rerun_of;
+    usec_t submitted_usec, started_usec, ended_usec, nominal_usec;
+    char *submitted_by; // owned, NULL: unknown
+    struct list all;        // core.runs_by_id
+    struct list in_job;     // job->runs while it has not ended
+    struct list dependents; // dep.in_target
+    struct list tasks;      // task.in_run
+    struct heap again;      // transient: tasks to place again, by position
+    struct heap_node ready; // transient: class->runs or key->waiting, by id
+    struct heap *ready_in;  // transient: which of them, or NULL
+    struct heap_node timer; // transient: start time or queue deadline, in core.run_timers
+    struct list settle;     // transient: core.to_settle
+    struct list archive;    // core.to_archive, in the order in which runs ended
+};
+
+struct job_trigger {
+    enum trigger_kind kind;
+    char *text, *zone; // owned
+    const struct tz *tz;
+    struct cron cron;
+    usec_t every_usec, at_usec;
+    usec_t next_usec;
+};
+
+struct job {
+    uint64_t id;
+    char *full_name; // "namespace/name", owned
+    uint32_t version;
+    enum job_state state;
+    struct spec *spec;
+    struct job_trigger *triggers; // owned
+    size_t n_triggers;
+    enum overlap overlap;
+    enum misfire misfire;
+    usec_t applied_usec, first_usec;
+    uint64_t last_run;
+    uint64_t queued_fires;
+    uint32_t n_active;
+    struct list runs; // run.in_job, not ended
+    struct list all;  // core.jobs_by_id
+    struct heap_node timer; // transient: core.job_timers
+    struct list settle;     // transient: core.jobs_to_settle
+};
+
+struct node {
+    uint32_t id;
+    struct arena arena; // of info; replaced as a whole when the node registers anew
+    struct node_info info;
+    enum node_state state;
+    enum admission admission;
+    usec_t since_usec;
+    struct amounts capacity, used;
+    uint32_t n_tasks;
+    struct list tasks; // task.in_node, by fence
+    // Transient.
+    uint64_t session; // 0: none
+    struct heap_node lease; // core.leases, monotonic time at which the node is given up
+    bool freed; // something became free since the last pass
+    struct start_order *orders; // of this pass, in the turn's arena
+    size_t n_orders, cap_orders;
+};
+
+struct idempotency {
+    char *key; // owned
+    uint64_t run_id;
+    usec_t until_usec;
+    struct list all; // core.idempotency_by_time
+};
+
+struct placement_policy;
+
+struct core {
+    struct core_options options;
+    uint64_t seq, epoch, next_run, next_job, next_fence, next_spec;
+    uint32_t next_node;
+    uint64_t n_waiting_tasks; // tasks of runs that have not ended which are neither active nor ended
+
+    struct map runs, tasks, fences, jobs; // by id; tasks by task_key()
+    struct strmap jobs_by_name, nodes_by_name, keys, idempotency, classes_by_key;
+    struct map specs_by_hash, sessions;
+    struct list runs_by_id, jobs_by_id, specs, idempotency_by_time, to_archive;
+    struct node **nodes; // by id, removed ones are taken out
+    size_t n_nodes, cap_nodes;
+    struct pool run_pool, task_pool;
+    char *dim_names[DIMS_MAX];
+    size_t n_dims;
+    uint64_t n_runs_live, n_specs, n_classes;
+    size_t blob_bytes; // of specs, keys and bitmaps
+
+    // Transient.
+    const struct placement_policy *policy;
+    struct prng prng;
+    struct heap run_timers, task_timers, job_timers; // wall clock
+    struct heap leases;                              // monotonic clock
+    struct heap ready_classes;
+    struct list parked_classes, to_settle, jobs_to_settle;
+    // While a snapshot is being loaded: indexes are built by core_load_done.
+    bool loading;
+    struct map load_specs; // by no
+    struct task **load_tasks;
+    size_t n_load_tasks, cap_load_tasks;
+    uint64_t load_next_run, load_next_job;
+    uint32_t load_next_node;
+    bool nodes_changed; // since the last pass: parked classes look again
+};
+
+// emit.c: appends a copy of the record to the outbox and applies it. Strings and arrays must live in the outbox's arena or in the core.
+struct decision {
+    struct core *core;
+    struct outbox *out;
+    const struct event *event;
+};
+void decide_emit(struct decision *, struct record *);
+struct effect *decide_effect(struct decision *, enum effect_kind, uint64_t session);
+void decide_reply(struct decision *, int code, const struct err *);
+struct fx_reply *decide_reply_ok(struct decision *);
+
+// decide_*.c: one function for each kind of event.
+void on_submit(struct decision *);
+void on_apply(struct decision *);
+void on_start_job(struct decision *);
+void on_job_hold(struct decision *);
+void on_cancel(struct decision *);
+void on_cancel_job(struct decision *);
+void on_run_hold(struct decision *);
+void on_node_hello(struct decision *);
+void on_node_heartbeat(struct decision *);
+void on_node_gone(struct decision *);
+void on_node_report(struct decision *);
+void on_node_admission(struct decision *);
+void on_node_remove(struct decision *);
+void on_archived(struct decision *);
+void on_lead(struct decision *);
+void on_tick(struct decision *);
+void on_plan(struct decision *);
+
+// Shared deciders.
+void decide_settle(struct decision *); // ends, releases and skips what the last records made ripe
+void decide_cancel_run(struct decision *, struct run *, enum cancel_cause);
+void decide_cancel_tasks(struct decision *, struct run *, const struct index_set *);
+void decide_due_fires(struct decision *, struct job *);
+// A run of a job: nominal 0 by hand. Returns ERR_LIMIT when a limit forbids it.
+int decide_job_run(struct decision *, struct job *, usec_t nominal_usec, const char *idempotency_key, bool held, uint64_t *ret_run_id, struct err *);
+// Ends of attempts on one node, any runs, with what becomes of their tasks.
+void decide_ends(struct decision *, struct node *, const struct attempt_end *ends, size_t n);
+// Gives up every task of the node that is not in keep (sorted fences).
+void decide_give_up(struct decision *, struct node *, enum outcome, const uint64_t *keep, size_t n_keep);
+usec_t trigger_next(const struct job_trigger *, usec_t first_usec, usec_t after);
+int triggers_next(struct core *, const struct job_spec *, usec_t first_usec, usec_t now, struct arena *, const usec_t **ret_next, struct err *);
+
+// apply_*.c: one function for each kind of record.
+void apply_job(struct core *, const struct record *);
+void apply_job_state(struct core *, const struct record *);
+void apply_job_fired(struct core *, const struct record *);
+void apply_run_submitted(struct core *, const struct record *);
+void apply_run_eligible(struct core *, const struct record *);
+void apply_run_admission(struct core *, const struct record *);
+void apply_run_cancelling(struct core *, const struct record *);
+void apply_tasks_cancelled(struct core *, const struct record *);
+void apply_run_ended(struct core *, const struct record *);
+void apply_runs_archived(struct core *, const struct record *);
+void apply_tasks_placed(struct core *, const struct record *);
+void apply_tasks_started(struct core *, const struct record *);
+void apply_tasks_stopping(struct core *, const struct record *);
+void apply_tasks_ended(struct core *, const struct record *);
+void apply_node_registered(struct core *, const struct record *);
+void apply_node_state(struct core *, const struct record *);
+void apply_node_admission(struct core *, const struct record *);
+
+// spec.c, class.c
+struct spec *spec_intern(struct core *, const struct job_spec *, struct bytes packed); // gives a reference
+void spec_ref(struct spec *);
+void spec_unref(struct core *, struct spec *);
+struct class *class_intern(struct core *, const struct job_spec *);
+void class_unref(struct core *, struct class *);
+void class_free(struct class *);
+void class_update(struct core *, struct class *);          // its place among the ready ones
+void class_park(struct core *, struct class *, enum reason);
+void class_wake(struct core *, struct class *);
+bool class_matches(const struct class *, const struct node_info *);
+
+// run.c
+void run_index(struct core *, struct run *); // (re)places a run in its class, or takes it out: call after any change
+void run_free(struct core *, struct run *);
+bool run_has_ended(const struct run *, uint32_t position);
+void run_mark_ended(struct core *, struct run *, uint32_t position, bool good);
+uint32_t run_active(const struct run *);
+uint32_t run_placeable(const struct run *);  // tasks that may be placed now, by its own rules
+uint32_t run_open(const struct run *);       // tasks that have not ended
+void run_arm(struct core *, struct run *);   // its timer
+uint32_t run_n_tasks(const struct run *);
+struct run *core_run(const struct core *, uint64_t run_id);
+struct key *key_take(struct core *, const char *name); // gives a reference
+void key_drop(struct core *, struct key *);
+void key_release(struct core *, struct run *);
+
+// task.c
+uint64_t task_key(const struct run *, uint32_t position);
+struct task *task_find(const struct core *, const struct run *, uint32_t position);
+struct task *task_new(struct core *, struct run *, uint32_t position);
+void task_free(struct core *, struct task *);
+void task_move(struct core *, struct task *, enum task_state);
+void task_hold_resources(struct core *, struct task *, struct node *);
+void task_free_resources(struct core *, struct task *);
+
+// node.c
+struct node *core_node(const struct core *, uint32_t node_id);
+struct node *core_node_by_name(const struct core *, const char *name);
+struct node *core_node_by_session(const struct core *, uint64_t session);
+struct node *node_add(struct core *, uint32_t node_id);
+void node_describe(struct core *, struct node *, const struct node_info *);
+void node_remove(struct core *, struct node *);
+void node_free(struct node *);
+void node_info_copy(struct arena *, struct node_info *to, const struct node_info *from);
+bool node_info_equal(const struct node_info *, const struct node_info *);
+
+// resources.c: names of resources to positions, which are given in the order of appearance in the records.
+int dim_find(const struct core *, const char *name); // -1: unknown
+int dim_take(struct core *, const char *name);       // -1: no place left
+bool amounts_fit(const struct amounts *needs, uint32_t dims, const struct amounts *capacity, const struct amounts *used);
+uint64_t amounts_times(const struct amounts *needs, uint32_t dims, const struct amounts *capacity, const struct amounts *used, uint64_t most);
+
+static inline bool node_open(const struct node *node)
+{
+    return node->state == NODE_ONLINE && node->admission == ADMIT_OPEN && node->session != 0;
+}
+
+// apply_job.c, apply_run.c: building blocks that loading a snapshot shares with the fold.
+struct job *job_load(struct core *, const struct snap_job *);
+void job_load_done(struct core *, struct job *);
+void job_free(struct job *);
+struct run *run_new(struct core *, uint64_t id, struct spec *); // takes the reference
+void run_wait_for(struct run *, size_t at, struct run *target, enum after_on);
+void run_join_job(struct run *, struct job *);
+void run_wants_settling(struct core *, struct run *);
+void idempotency_load(struct core *, const struct snap_key *);
+
+// decide_run.c: checks shared by everything that brings a spec in.
+int check_spec(const struct core *, const struct job_spec *, struct err *);
+struct idempotency *idempotency_find(const struct core *, const char *key, usec_t now_usec);

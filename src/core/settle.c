@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// What follows from records by itself: a run whose last task has ended ends; one whose dependencies are met may run; one whose dependencies
+// can no longer be met is skipped; a queued fire of a job starts. Each consequence is a record of its own, in the same batch.
+#include "base/assert.h"
+#include "core/internal.h"
+
+static void end_run(struct decision *d, struct run *run, enum run_state to)
+{
+    struct record record = {.kind = REC_RUN_ENDED,
+                            .run_ended = {
+                                .run_id = run->id,
+                                .to = to,
+                                .n_succeeded = run->count[TASK_SUCCEEDED],
+                                .n_failed = run->count[TASK_FAILED],
+                                .n_cancelled = run->count[TASK_CANCELLED],
+                                .n_expired = run->count[TASK_EXPIRED],
+                                .n_lost = run->count[TASK_LOST],
+                            }};
+    decide_emit(d, &record);
+}
+
+static enum run_state final_state(const struct run *run)
+{
+    switch (run->state) {
+    case RUN_CANCELLING:
+        return RUN_CANCELLED;
+    case RUN_RUNNING:
+        if (run->count[TASK_FAILED] + run->count[TASK_LOST] > 0)
+            return RUN_FAILED;
+        return run->count[TASK_CANCELLED] + run->count[TASK_EXPIRED] > 0 ? RUN_FAILED : RUN_SUCCEEDED;
+    default: // nothing of it was ever placed
+        return run->count[TASK_EXPIRED] > 0 ? RUN_EXPIRED : RUN_CANCELLED;
+    }
+}
+
+static void settle_run(struct decision *d, struct run *run)
+{
+    if (run_open(run) == 0) {
+        end_run(d, run, run->dep_failed ? RUN_SKIPPED : final_state(run));
+        return;
+    }
+    if (run->state != RUN_WAITING)
+        return;
+    if (run->dep_failed) {
+        struct record record = {.kind = REC_TASKS_CANCELLED,
+                                .tasks_cancelled = {.run_id = run->id, .all = true, .to = TASK_CANCELLED}};
+        decide_emit(d, &record); // puts it on the list again, without open tasks
+        return;
+    }
+    if (run->n_waits == 0 && run->spec->start_at_usec <= d->event->wall_usec) {
+        struct record record = {.kind = REC_RUN_ELIGIBLE, .run_eligible = {.run_id = run->id}};
+        decide_emit(d, &record);
+    }
+}
+
+static void settle_job(struct decision *d, struct job *job)
+{
+    if (job->queued_fires == 0 || job->n_active > 0 || job->state != JOB_ACTIVE)
+        return;
+    uint64_t run_id = 0;
+    // A limit that forbids it now leaves the fire queued; the end of any run of the job tries again.
+    decide_job_run(d, job, d->event->wall_usec, NULL, false, &run_id, NULL);
+}
+
+void decide_settle(struct decision *d)
+{
+    struct core *core = d->core;
+    struct list *first;
+    while ((first = list_first(&core->to_settle)) || (first = list_first(&core->jobs_to_settle))) {
+        bool is_run = !list_empty(&core->to_settle);
+        list_del(first);
+        if (is_run)
+            settle_run(d, list_entry(first, struct run, settle));
+        else
+            settle_job(d, list_entry(first, struct job, settle));
+    }
+}
