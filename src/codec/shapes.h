@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shapes that records, snapshots and messages share: what a node says of itself, and attempts in columns. Private to codec/.
+// Packing fills a message that points into the arena and into what is packed; both must outlive it.
+#pragma once
+
+#include "codec/pb.h"
+#include "model/event.h"
+#include "model/record.h"
+#include "proto/record.pb-c.h"
+#include "proto/wire.pb-c.h"
+
+void node_info_pack(struct arena *, Muster__NodeInfo *, const struct node_info *);
+// `from` may be NULL (the field is missing), which is an error.
+int node_info_unpack(struct unpacker *, const Muster__NodeInfo *from, struct node_info *ret_info);
+
+// The n ends, `stride_bytes` apart from `first` on.
+void attempt_ends_pack(struct arena *, Muster__AttemptEnds *, const struct attempt_end *first, size_t stride_bytes, size_t n);
+// Fills the zeroed ends; their number is from->n_fence, at most UNPACK_ENTRIES_MAX.
+int attempt_ends_unpack(struct unpacker *, const Muster__AttemptEnds *from, struct attempt_end *first, size_t stride_bytes);
+
+void known_attempts_pack(struct arena *, Muster__KnownAttempts *, const struct known_attempt *, size_t n);
+// `from` may be NULL, which is none.
+int known_attempts_unpack(struct unpacker *, const Muster__KnownAttempts *from, const struct known_attempt **ret_known,
+                          size_t *ret_n);
+
+// Fails when there are more entries than one message may have.
+int entries_check(struct unpacker *, size_t n);

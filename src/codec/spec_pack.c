@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+// Job specs into bytes, and what a spec must fulfil for that.
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/str.h"
+#include "codec/codec.h"
+#include "codec/spec.h"
+#include "proto/job.pb-c.h"
+
+static const char *const default_name = "default";
+
+bool pairs_sorted(const struct pair *pair, size_t n)
+{
+    for (size_t i = 1; i < n; i++)
+        if (strcmp(pair[i - 1].key, pair[i].key) >= 0)
+            return false;
+    return true;
+}
+
+bool needs_sorted(const struct resource_need *need, size_t n)
+{
+    for (size_t i = 1; i < n; i++)
+        if (strcmp(need[i - 1].name, need[i].name) >= 0)
+            return false;
+    return true;
+}
+
+static const char *cron_fault(const struct cron *cron)
+{
+    bool fits = cron->second < UINT64_C(1) << 60 && cron->minute < UINT64_C(1) << 60 && cron->hour < 1u << 24
+                && (cron->day_of_month & 1) == 0 && cron->month < 1u << 13 && (cron->month & 1) == 0
+                && cron->day_of_week < 1u << 7;
+    return fits ? NULL : "a cron set has a value out of its range";
+}
+
+static const char *trigger_fault(const struct trigger *trigger)
+{
+    switch (trigger->kind) {
+    case TRIGGER_CRON:
+        return cron_fault(&trigger->cron);
+    case TRIGGER_EVERY:
+        return trigger->every_usec > 0 ? NULL : "an interval is not positive";
+    case TRIGGER_AT:
+        return NULL;
+    }
+    return "the kind of a trigger is not known";
+}
+
+static const char *policy_fault(const struct job_spec *spec)
+{
+    if ((unsigned)spec->delivery > AT_MOST_ONCE || (unsigned)spec->overlap > OVERLAP_QUEUE || (unsigned)spec->misfire > MISFIRE_ALL)
+        return "a policy is not known";
+    if (spec->retry.backoff_usec < 0 || spec->retry.backoff_max_usec < 0)
+        return "a backoff is negative";
+    if (spec->retry.causes >> OUTCOMES != 0)
+        return "a cause of retries is not known";
+    for (size_t i = 0; i < spec->n_after; i++)
+        if ((unsigned)spec->after[i].on > AFTER_ENDED)
+            return "the condition of a dependency is not known";
+    return NULL;
+}
+
+const char *spec_fault(const struct job_spec *spec)
+{
+    if (!needs_sorted(spec->needs, spec->n_needs))
+        return "resource needs are not sorted by name";
+    if (!pairs_sorted(spec->labels, spec->n_labels))
+        return "labels are not sorted by key";
+    if (spec->time_limit_usec < 0 || spec->queue_deadline_usec < 0 || spec->kill_grace_usec < 0)
+        return "a duration is negative";
+    if (spec->priority < -1000 || spec->priority > 1000)
+        return "the priority is not within -1000 and 1000";
+    for (size_t i = 0; i < spec->n_constraints; i++)
+        if ((unsigned)spec->constraints[i].op > OP_NOT_EXISTS)
+            return "the operator of a constraint is not known";
+    for (size_t i = 0; i < spec->n_triggers; i++) {
+        const char *fault = trigger_fault(&spec->triggers[i]);
+        if (fault != NULL)
+            return fault;
+    }
+    return policy_fault(spec);
+}
+
+// Everything of a packed spec that its message points to, beside the arrays.
+struct spec_parts {
+    Muster__IndexSet tasks;
+    Muster__Retry retry;
+};
+
+static Muster__Pair **pack_pairs(struct arena *arena, const struct pair *pair, size_t n)
+{
+    Muster__Pair **ret = arena_array(arena, Muster__Pair *, n);
+    Muster__Pair *item = arena_array(arena, Muster__Pair, n);
+    for (size_t i = 0; i < n; i++) {
+        muster__pair__init(&item[i]);
+        item[i].key = pb_text(pair[i].key);
+        item[i].value = pb_text(pair[i].value);
+        ret[i] = &item[i];
+    }
+    return ret;
+}
+
+static void pack_needs(struct arena *arena, Muster__JobSpec *message, const struct job_spec *spec)
+{
+    message->n_needs = spec->n_needs;
+    message->needs = arena_array(arena, Muster__ResourceNeed *, spec->n_needs);
+    Muster__ResourceNeed *item = arena_array(arena, Muster__ResourceNeed, spec->n_needs);
+    for (size_t i = 0; i < spec->n_needs; i++) {
+        muster__resource_need__init(&item[i]);
+        item[i].name = pb_text(spec->needs[i].name);
+        item[i].amount = spec->needs[i].amount;
+        message->needs[i] = &item[i];
+    }
+}
+
+static void pack_constraints(struct arena *arena, Muster__JobSpec *message, const struct job_spec *spec)
+{
+    message->n_constraints = spec->n_constraints;
+    message->constraints = arena_array(arena, Muster__Constraint *, spec->n_constraints);
+    Muster__Constraint *item = arena_array(arena, Muster__Constraint, spec->n_constraints);
+    for (size_t i = 0; i < spec->n_constraints; i++) {
+        const struct constraint *constraint = &spec->constraints[i];
+        muster__constraint__init(&item[i]);
+        item[i].label = pb_text(constraint->label);
+        item[i].op = (Muster__ConstraintOp)constraint->op;
+        item[i].n_values = constraint->n_values;
+        item[i].values = (char **)constraint->values;
+        message->constraints[i] = &item[i];
+    }
+}
+
+static bool set_is_one_task(const struct index_set *set)
+{
+    return set->n_ranges == 0 || (set->n_ranges == 1 && set->ranges[0].first == 0 && set->ranges[0].last == 0);
+}
+
+static void pack_tasks(struct arena *arena, Muster__JobSpec *message, Muster__IndexSet *set, const struct index_set *tasks)
+{
+    if (set_is_one_task(tasks))
+        return;
+    size_t n = tasks->n_ranges;
+    muster__index_set__init(set);
+    set->n_gap = set->n_span = n;
+    set->gap = arena_array(arena, uint32_t, n);
+    set->span = arena_array(arena, uint32_t, n);
+    uint32_t *step = arena_array(arena, uint32_t, n);
+    uint32_t next = 0; // the lowest index that the next range may begin with
+    for (size_t i = 0; i < n; i++) {
+        const struct index_range *range = &tasks->ranges[i];
+        must(range->step > 0 && range->first <= range->last);
+        must(range->first >= next && (i == 0 || next > 0));
+        set->gap[i] = range->first - next;
+        set->span[i] = range->last - range->first;
+        step[i] = range->step - 1;
+        next = range->last + 1;
+    }
+    set->step = column32_pack(arena, &set->n_step, step, sizeof(*step), n, COLUMN_PLAIN);
+    message->tasks = set;
+}
+
+static void pack_retry(Muster__JobSpec *message, Muster__Retry *retry, const struct retry *from)
+{
+    muster__retry__init(retry);
+    retry->limit = from->limit;
+    retry->backoff_usec = from->backoff_usec;
+    retry->factor_permille = from->factor_permille;
+    retry->backoff_max_usec = from->backoff_max_usec;
+    retry->jitter_permille = from->jitter_permille;
+    retry->n_exit_codes = from->n_exit_codes;
+    retry->exit_codes = (int32_t *)from->exit_codes;
+    retry->causes = from->causes;
+    message->retry = retry;
+}
+
+static void pack_after(struct arena *arena, Muster__JobSpec *message, const struct job_spec *spec)
+{
+    message->n_after = spec->n_after;
+    message->after = arena_array(arena, Muster__Dependency *, spec->n_after);
+    Muster__Dependency *item = arena_array(arena, Muster__Dependency, spec->n_after);
+    for (size_t i = 0; i < spec->n_after; i++) {
+        muster__dependency__init(&item[i]);
+        item[i].run_id = spec->after[i].run_id;
+        item[i].on = (Muster__AfterOn)spec->after[i].on;
+        message->after[i] = &item[i];
+    }
+}
+
+static void pack_cron(Muster__Cron *message, const struct cron *cron)
+{
+    muster__cron__init(message);
+    message->second = cron->second;
+    message->minute = cron->minute;
+    message->hour = cron->hour;
+    message->day_of_month = cron->day_of_month;
+    message->month = cron->month;
+    message->day_of_week = cron->day_of_week;
+    message->day_of_month_any = cron->day_of_month_any;
+    message->day_of_week_any = cron->day_of_week_any;
+    message->hour_wild = cron->hour_wild;
+    message->minute_wild = cron->minute_wild;
+}
+
+static void pack_triggers(struct arena *arena, Muster__JobSpec *message, const struct job_spec *spec)
+{
+    message->n_triggers = spec->n_triggers;
+    message->triggers = arena_array(arena, Muster__Trigger *, spec->n_triggers);
+    Muster__Trigger *item = arena_array(arena, Muster__Trigger, spec->n_triggers);
+    for (size_t i = 0; i < spec->n_triggers; i++) {
+        const struct trigger *trigger = &spec->triggers[i];
+        muster__trigger__init(&item[i]);
+        item[i].kind = (Muster__TriggerKind)trigger->kind;
+        item[i].text = pb_text(trigger->text);
+        item[i].zone = pb_text(str_eq(trigger->zone, "UTC") ? NULL : trigger->zone);
+        if (trigger->kind == TRIGGER_CRON) {
+            item[i].cron = arena_new(arena, Muster__Cron);
+            pack_cron(item[i].cron, &trigger->cron);
+        }
+        item[i].every_usec = trigger->every_usec;
+        item[i].at_usec = trigger->at_usec;
+        message->triggers[i] = &item[i];
+    }
+}
+
+static void pack_lists(struct arena *arena, Muster__JobSpec *message, const struct job_spec *spec)
+{
+    message->n_command = spec->n_command;
+    message->command = (char **)spec->command;
+    if (spec->n_env > 0) {
+        message->n_env = spec->n_env;
+        message->env = pack_pairs(arena, spec->env, spec->n_env);
+    }
+    if (spec->n_labels > 0) {
+        message->n_labels = spec->n_labels;
+        message->labels = pack_pairs(arena, spec->labels, spec->n_labels);
+    }
+    if (spec->n_needs > 0)
+        pack_needs(arena, message, spec);
+    if (spec->n_constraints > 0)
+        pack_constraints(arena, message, spec);
+    if (spec->n_after > 0)
+        pack_after(arena, message, spec);
+    if (spec->n_triggers > 0)
+        pack_triggers(arena, message, spec);
+}
+
+void spec_pack(struct buf *buf, const struct job_spec *spec)
+{
+    must(buf != NULL && spec != NULL);
+    must(spec_fault(spec) == NULL);
+    struct arena arena;
+    arena_init(&arena, 0);
+    Muster__JobSpec message;
+    struct spec_parts parts;
+    muster__job_spec__init(&message);
+    message.namespace_name = pb_text(str_eq(spec->namespace_name, default_name) ? NULL : spec->namespace_name);
+    message.name = pb_text(spec->name);
+    message.description = pb_text(spec->description);
+    message.script = pb_text(spec->script);
+    message.workdir = pb_text(spec->workdir);
+    message.user = pb_text(spec->user);
+    message.cpu_declared = spec->cpu_declared;
+    message.parallelism = spec->parallelism;
+    message.priority = spec->priority;
+    message.queue = pb_text(str_eq(spec->queue, default_name) ? NULL : spec->queue);
+    message.time_limit_usec = spec->time_limit_usec;
+    message.queue_deadline_usec = spec->queue_deadline_usec;
+    message.kill_grace_usec = spec->kill_grace_usec;
+    message.start_at_usec = spec->start_at_usec;
+    message.delivery = (Muster__Delivery)spec->delivery;
+    message.concurrency_key = pb_text(spec->concurrency_key);
+    message.concurrency_limit = spec->concurrency_limit;
+    message.log_bytes_max = spec->log_bytes_max;
+    message.overlap = (Muster__Overlap)spec->overlap;
+    message.misfire = (Muster__Misfire)spec->misfire;
+    pack_lists(&arena, &message, spec);
+    pack_tasks(&arena, &message, &parts.tasks, &spec->tasks);
+    pack_retry(&message, &parts.retry, &spec->retry);
+    pack_message(buf, &message.base);
+    arena_release(&arena);
+}
