@@ -9,16 +9,17 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 
-// What protobuf-c needs at most for honest messages: a field of two bytes costs it a note about the field, a pointer and
-// an object.
-enum { UNPACK_RATIO = 64, UNPACK_FLOOR_BYTES = 64 * 1024 };
+// What protobuf-c needs at most for honest messages: an empty argument of a command, two bytes, costs it up to 64 bytes of notes about
+// the field, a pointer and a text.
+enum { UNPACK_RATIO = 48, UNPACK_FLOOR_BYTES = 64 * 1024 };
 
 static void *unpacker_alloc(void *data, size_t size_bytes)
 {
     struct unpacker *u = data;
     if (size_bytes > u->left_bytes)
         return NULL;
-    u->left_bytes -= size_bytes;
+    size_t rounded = (size_bytes + 15) & ~(size_t)15; // as the arena does
+    u->left_bytes -= rounded < u->left_bytes ? rounded : u->left_bytes;
     return arena_alloc(u->arena, size_bytes);
 }
 

@@ -159,6 +159,8 @@ static void unpack_scalars(const Muster__JobSpec *from, struct job_spec *spec)
 int spec_unpack_in(struct unpacker *u, struct bytes bytes, const struct job_spec **ret_spec)
 {
     struct arena *arena = u->arena;
+    if (bytes.len == 0)
+        return unpack_bad(u, "it has no job spec"); // packing always writes the retry policy
     Muster__JobSpec *from = unpack_message(u, &muster__job_spec__descriptor, bytes);
     if (from == NULL)
         return u->code;
