@@ -39,6 +39,7 @@ struct store_done {
 
 struct store_ops {
     const char *name;
+    // What has begun and was not reported may or may not be kept: poll until it is done before closing in peace.
     void (*close)(struct store *);
 
     // Becomes leader: epoch + 1, durable before it returns. ERR_STORE_BUSY while another process leads. *ret_epoch is the new epoch.
@@ -48,13 +49,16 @@ struct store_ops {
     int (*snapshot_read)(struct store *, uint64_t *ret_seq, uint8_t **ret_data, size_t *ret_len, struct err *);
     // Batches with records after `after`, oldest first; borrowed for the call of visit, which returns 0 to go on. A hole, a bad checksum
     // or a batch that does not follow is ERR_STORE_CORRUPT. A torn last batch that was never reported as durable is dropped.
+    // ERR_NOT_FOUND: the log was truncated behind `after`; it always reaches back to the newest snapshot. visit returns 0 or a code, which
+    // ends the reading and is returned.
     int (*log_read)(struct store *, uint64_t after, int (*visit)(void *, const struct store_batch *, struct err *), void *context, struct err *);
 
     // Begins to append: refused (ERR_STORE_FENCED, reported by poll) in the same transaction if a newer epoch leads. The batch is copied.
-    // At most one append is in flight (ERR_AGAIN otherwise).
+    // At most one append is in flight (ERR_AGAIN otherwise). ERR_INVALID: the batch does not follow what is durable.
     int (*append)(struct store *, uint64_t epoch, const struct store_batch *, struct err *);
     // Begins to keep a snapshot that stands for `seq`, and afterwards drops the log up to the smaller of seq and keep_after. Takes data
-    // (mem_free). May run beside appends; at most one is in flight.
+    // (mem_free), also when it fails. May run beside appends; at most one is in flight. ERR_INVALID: seq is not durable yet, or not
+    // newer than the last snapshot.
     int (*snapshot_write)(struct store *, uint64_t epoch, uint64_t seq, uint64_t keep_after, uint8_t *data, size_t len, struct err *);
 
     // One finished operation, if any: 1 and *ret_done filled, or 0.
