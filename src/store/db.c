@@ -19,6 +19,16 @@ static bool disk_is_full(int errno_value)
     return errno_value == ENOSPC || errno_value == EDQUOT || errno_value == EFBIG;
 }
 
+// The errno behind an error of I/O. SQLite passes it on, except for a commit: then the file of the write-ahead log knows it.
+static int system_errno(sqlite3 *db)
+{
+    int errno_value = sqlite3_system_errno(db);
+    sqlite3_file *file = NULL;
+    if (errno_value == 0 && sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) == SQLITE_OK && file && file->pMethods)
+        file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &errno_value);
+    return errno_value;
+}
+
 int db_error(sqlite3 *db, struct err *err, const char *what)
 {
     if (db == NULL)
@@ -32,7 +42,7 @@ int db_error(sqlite3 *db, struct err *err, const char *what)
     case SQLITE_IOERR:
         // SQLite calls only ENOSPC "full"; a quota and a limit on the size of files are the same to us. A sync that failed is not: what
         // it left behind is unknown.
-        if ((extended == SQLITE_IOERR_WRITE || extended == SQLITE_IOERR_SHMSIZE) && disk_is_full(sqlite3_system_errno(db)))
+        if ((extended == SQLITE_IOERR_WRITE || extended == SQLITE_IOERR_SHMSIZE) && disk_is_full(system_errno(db)))
             code = ERR_STORE_FULL;
         break;
     case SQLITE_BUSY:
@@ -52,14 +62,14 @@ int db_error(sqlite3 *db, struct err *err, const char *what)
         code = ERR_DENIED;
         break;
     case SQLITE_CANTOPEN: {
-        int errno_value = sqlite3_system_errno(db);
+        int errno_value = system_errno(db);
         code = disk_is_full(errno_value) ? ERR_STORE_FULL : errno_value ? err_from_errno(errno_value) : ERR_IO;
         break;
     }
     default:
         break;
     }
-    int errno_value = (extended & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(db) : 0;
+    int errno_value = (extended & 0xff) == SQLITE_IOERR ? system_errno(db) : 0;
     return err_set(err, code, "%s: %s%s%s", what, sqlite3_errmsg(db), errno_value ? ": " : "", errno_value ? strerror(errno_value) : "");
 }
 

@@ -30,6 +30,7 @@ struct memory_store {
     uint64_t append_epoch;
     struct memory_batch append;
     bool keeping;
+    bool keep_first; // it began before the append
     uint64_t keep_epoch, keep_seq, keep_after;
     uint8_t *keep;
     size_t keep_len;
@@ -120,6 +121,7 @@ static int memory_append(struct store *base, uint64_t epoch, const struct store_
     store->append = (struct memory_batch){batch->first_seq, batch->n_records, copy, batch->data.len};
     store->append_epoch = epoch;
     store->appending = true;
+    store->keep_first = store->keeping;
     return 0;
 }
 
@@ -193,7 +195,7 @@ static void finish_snapshot(struct memory_store *store, struct store_done *ret_d
 static int memory_poll(struct store *base, struct store_done *ret_done)
 {
     struct memory_store *store = memory_store(base);
-    if (store->appending)
+    if (store->appending && !(store->keeping && store->keep_first))
         finish_append(store, ret_done);
     else if (store->keeping)
         finish_snapshot(store, ret_done);
