@@ -22,10 +22,12 @@ void record_pack(struct buf *, const struct record *);
 int record_unpack(struct bytes *bytes, struct arena *, struct record **ret_record, struct err *);
 
 // Snapshot items (proto/snapshot.proto), framed like records; the file begins with a magic and a format version and ends with a checksum.
+// The buf is empty at first and holds nothing but the snapshot in the end.
 void snapshot_begin(struct buf *);
 void snapshot_item_pack(struct buf *, const struct snapshot_item *);
 void snapshot_end(struct buf *);
-// Checks magic, version and checksum, then calls visit for each item (its arena is cleared between items).
+// Checks magic, version and checksum, then calls visit for each item (its arena is cleared between items). When visit returns other than 0,
+// that is returned, and err is left to it.
 int snapshot_unpack(struct bytes, int (*visit)(void *, const struct snapshot_item *), void *context, struct err *);
 
 // Messages between server and agent (proto/wire.proto).
