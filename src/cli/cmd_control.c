@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands that change what runs: cancel, hold, release, wait, delete; drain, undrain and forget of nodes.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "cli/api.h"
+#include "cli/commands.h"
+#include "cli/term.h"
+
+// How long one request waits at the server for the end of a run.
+#define WAIT_STEP_USEC (25 * USEC_PER_SEC)
+
+static int run_cancel(struct cli *cli, const char *word, struct err *err)
+{
+    struct run_ref ref = {0};
+    int rc = run_ref_parse(word, &ref, err);
+    if (rc == 0)
+        rc = cli_client(cli, err);
+    if (rc < 0)
+        return rc;
+    json_t *body = ref.indexes != NULL ? json_pack("{s:s}", "tasks", ref.indexes) : NULL;
+    rc = client_post(cli->client, body, NULL, err, "/v1/runs/%llu/cancel", (unsigned long long)ref.run_id);
+    json_decref(body);
+    if (rc == 0 && ref.indexes != NULL)
+        cli_remark(cli, "tasks %s of run %llu are being cancelled", ref.indexes, (unsigned long long)ref.run_id);
+    else if (rc == 0)
+        cli_remark(cli, "run %llu is being cancelled", (unsigned long long)ref.run_id);
+    return rc;
+}
+
+static int job_cancel(struct cli *cli, const char *word, struct err *err)
+{
+    cleanup_buf struct buf path = {0};
+    json_t *answer = NULL;
+    int rc = job_path(cli, word, &path, err);
+    if (rc == 0)
+        rc = cli_client(cli, err);
+    if (rc == 0)
+        rc = client_post(cli->client, NULL, &answer, err, "%s/cancel", path.data);
+    if (rc == 0)
+        cli_remark(cli, "%lld runs of job %s are being cancelled", (long long)json_number(answer, "cancelled"), word);
+    json_decref(answer);
+    return rc;
+}
+
+int cmd_cancel(struct cli *cli, struct err *err)
+{
+    int rc = args_words(cli->args, 1, SIZE_MAX, err);
+    for (size_t i = 0; rc == 0 && i < cli->args->n_words; i++) {
+        const char *word = cli->args->words[i];
+        rc = word_is_run(word) ? run_cancel(cli, word, err) : job_cancel(cli, word, err);
+    }
+    return rc;
+}
+
+static int hold_or_release(struct cli *cli, const char *verb, const char *done, struct err *err)
+{
+    int rc = args_words(cli->args, 1, SIZE_MAX, err);
+    for (size_t i = 0; rc == 0 && i < cli->args->n_words; i++) {
+        const char *word = cli->args->words[i];
+        cleanup_buf struct buf path = {0};
+        struct run_ref ref = {0};
+        if (word_is_run(word)) {
+            rc = run_ref_parse(word, &ref, err);
+            if (rc == 0 && ref.indexes != NULL)
+                rc = err_set(err, ERR_INVALID, "'%.60s': only whole runs can be held and released", word);
+            buf_printf(&path, "/v1/runs/%llu", (unsigned long long)ref.run_id);
+        } else {
+            rc = job_path(cli, word, &path, err);
+        }
+        if (rc == 0)
+            rc = cli_client(cli, err);
+        if (rc == 0)
+            rc = client_post(cli->client, NULL, NULL, err, "%s/%s", path.data, verb);
+        if (rc == 0)
+            cli_remark(cli, "%s %s is %s", word_is_run(word) ? "run" : "job", word, done);
+    }
+    return rc;
+}
+
+int cmd_hold(struct cli *cli, struct err *err)
+{
+    return hold_or_release(cli, "hold", "held", err);
+}
+
+int cmd_release(struct cli *cli, struct err *err)
+{
+    return hold_or_release(cli, "release", "released", err);
+}
+
+// Waits until one run has ended or the time is over; tells how it ended.
+static int run_wait(struct cli *cli, uint64_t run_id, usec_t until_usec, struct err *err)
+{
+    for (;;) {
+        usec_t left_usec = usec_sub(until_usec, clock_mono_usec());
+        usec_t step_usec = usec_max(0, usec_min(left_usec, WAIT_STEP_USEC));
+        char step[32];
+        cleanup_buf struct buf path = {0};
+        buf_printf(&path, "/v1/runs/%llu?wait=%s", (unsigned long long)run_id, duration_format(step, step_usec / 1000 * 1000));
+        struct call call = {.method = "GET", .path = path.data, .wait_usec = step_usec};
+        json_t *run = NULL;
+        int rc = client_call(cli->client, &call, &run, err);
+        if (rc < 0)
+            return rc;
+        if (run_has_ended(run)) {
+            cli_remark(cli, "run %llu: %s", (unsigned long long)run_id, json_text(run, "state"));
+            cli->exit_status |= run_exit_status(run);
+            json_decref(run);
+            return 0;
+        }
+        json_decref(run);
+        if (left_usec <= 0)
+            return err_set(err, ERR_TIMEOUT, "run %llu has not ended within the time given", (unsigned long long)run_id);
+    }
+}
+
+int cmd_wait(struct cli *cli, struct err *err)
+{
+    usec_t for_usec = 0;
+    int rc = args_words(cli->args, 1, SIZE_MAX, err);
+    if (rc == 0)
+        rc = args_duration(cli->args, OPT_FOR, USEC_NEVER, &for_usec, err);
+    usec_t until_usec = usec_add(for_usec, clock_mono_usec());
+    for (size_t i = 0; rc == 0 && i < cli->args->n_words; i++) {
+        struct run_ref ref = {0};
+        rc = run_ref_parse(cli->args->words[i], &ref, err);
+        if (rc == 0 && ref.indexes != NULL)
+            rc = err_set(err, ERR_INVALID, "'%.60s': wait takes whole runs", cli->args->words[i]);
+    }
+    if (rc == 0)
+        rc = cli_client(cli, err);
+    for (size_t i = 0; rc == 0 && i < cli->args->n_words; i++) {
+        struct run_ref ref = {0};
+        rc = run_ref_parse(cli->args->words[i], &ref, err);
+        if (rc == 0)
+            rc = run_wait(cli, ref.run_id, until_usec, err);
+    }
+    return rc;
+}
+
+int cmd_delete(struct cli *cli, struct err *err)
+{
+    cleanup_buf struct buf path = {0};
+    int rc = args_words(cli->args, 1, 1, err);
+    if (rc == 0)
+        rc = job_path(cli, cli->args->words[0], &path, err);
+    if (rc == 0)
+        rc = cli_client(cli, err);
+    if (rc < 0)
+        return rc;
+    struct call call = {.method = "DELETE", .path = path.data};
+    rc = client_call(cli->client, &call, NULL, err);
+    if (rc == 0)
+        cli_remark(cli, "job %s is deleted", cli->args->words[0]);
+    return rc;
+}
+
+static int nodes_do(struct cli *cli, const char *method, const char *verb, const char *done, struct err *err)
+{
+    int rc = args_words(cli->args, 1, SIZE_MAX, err);
+    if (rc == 0)
+        rc = cli_client(cli, err);
+    for (size_t i = 0; rc == 0 && i < cli->args->n_words; i++) {
+        cleanup_buf struct buf path = {0};
+        buf_adds(&path, "/v1/nodes/");
+        path_escape(&path, cli->args->words[i]);
+        buf_adds(&path, verb);
+        struct call call = {.method = method, .path = path.data, .repeatable = str_eq(method, "POST")};
+        rc = client_call(cli->client, &call, NULL, err);
+        if (rc == 0)
+            cli_remark(cli, "node %s %s", cli->args->words[i], done);
+    }
+    return rc;
+}
+
+int cmd_drain(struct cli *cli, struct err *err)
+{
+    return nodes_do(cli, "POST", "/drain", "takes no more work; what runs there goes on to its end", err);
+}
+
+int cmd_undrain(struct cli *cli, struct err *err)
+{
+    return nodes_do(cli, "POST", "/undrain", "takes work again", err);
+}
+
+int cmd_forget(struct cli *cli, struct err *err)
+{
+    return nodes_do(cli, "DELETE", "", "is forgotten", err);
+}

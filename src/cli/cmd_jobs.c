@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// apply, jobs and next.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "cli/api.h"
+#include "cli/commands.h"
+#include "cli/help.h"
+#include "cli/spec_file.h"
+#include "cli/term.h"
+
+#define ROWS_DEFAULT 1000
+#define PAGE_ROWS 500
+
+int cmd_apply(struct cli *cli, struct err *err)
+{
+    const char *name = args_get(cli->args, OPT_FILE);
+    int rc = args_words(cli->args, 0, 0, err);
+    if (rc == 0 && name == NULL)
+        rc = err_set(err, ERR_INVALID, "apply: which file? write it as: muster apply -f FILE");
+    struct spec_file file = {0};
+    if (rc == 0)
+        rc = spec_file_read(name, &file, err);
+    if (rc == 0)
+        rc = cli_client(cli, err);
+    json_t *answer = NULL;
+    if (rc == 0) {
+        struct call call = {
+            .method = "POST",
+            .path = args_has(cli->args, OPT_DRY_RUN) ? "/v1/jobs?dry_run=1" : "/v1/jobs",
+            .body = file.text.data,
+            .body_len = file.text.len,
+            .content_type = file.content_type,
+            .repeatable = true, // applying the same twice changes nothing
+        };
+        rc = client_call(cli->client, &call, &answer, err);
+        if (rc < 0)
+            rc = spec_file_tell(cli, &file, rc, err);
+    }
+    spec_file_release(&file);
+    if (rc < 0)
+        return rc;
+    if (cli->json) {
+        print_json(answer);
+    } else {
+        size_t i = 0;
+        const json_t *job = NULL;
+        json_array_foreach(json_object_get(answer, "jobs"), i, job)
+        {
+            cleanup_buf struct buf label = {0};
+            bool changed = json_is_true(json_object_get(job, "changed"));
+            const char *word = args_has(cli->args, OPT_DRY_RUN) ? "is valid" : changed ? "is stored" : "did not change";
+            cli_remark(cli, "job %s %s (version %lld)", job_label(&label, job), word, (long long)json_number(job, "version"));
+        }
+    }
+    json_decref(answer);
+    return 0;
+}
+
+static int jobs_fetch(struct cli *cli, int64_t max, json_t *rows, bool *ret_more, struct err *err)
+{
+    uint64_t after = 0;
+    *ret_more = true;
+    while ((int64_t)json_array_size(rows) < max && *ret_more) {
+        int64_t want = max - (int64_t)json_array_size(rows);
+        cleanup_buf struct buf path = {0};
+        buf_printf(&path, "/v1/jobs?max=%lld", (long long)(want < PAGE_ROWS ? want : PAGE_ROWS));
+        if (after > 0)
+            buf_printf(&path, "&after=%llu", (unsigned long long)after);
+        if (args_get(cli->args, OPT_NAMESPACE) != NULL)
+            query_add(&path, "namespace", args_get(cli->args, OPT_NAMESPACE));
+        json_t *answer = NULL;
+        int rc = client_get(cli->client, &answer, err, "%s", path.data);
+        if (rc < 0)
+            return rc;
+        json_array_extend(rows, json_object_get(answer, "jobs"));
+        uint64_t next = (uint64_t)json_number(answer, "next_after");
+        *ret_more = next > after;
+        after = next;
+        json_decref(answer);
+    }
+    return 0;
+}
+
+static void jobs_print(const json_t *rows)
+{
+    static const struct table_column columns[] = {
+        {"JOB", TABLE_SHRINK}, {"STATE", 0}, {"VERSION", TABLE_RIGHT}, {"SCHEDULE", TABLE_SHRINK}, {"NEXT", 0},
+        {"LAST RUN", TABLE_RIGHT}, {"ACTIVE", TABLE_RIGHT},
+    };
+    struct table table;
+    table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
+    usec_t now_usec = clock_wall_usec();
+    size_t i = 0;
+    const json_t *job = NULL;
+    json_array_foreach(rows, i, job)
+    {
+        cleanup_buf struct buf label = {0};
+        cleanup_buf struct buf schedules = {0};
+        char ago[40];
+        buf_init(&schedules);
+        size_t j = 0;
+        const json_t *schedule = NULL;
+        json_array_foreach(json_object_get(job, "schedules"), j, schedule)
+            buf_printf(&schedules, "%s%s", j > 0 ? "; " : "", json_is_string(schedule) ? json_string_value(schedule) : "");
+        const char *state = json_text(job, "state");
+        table_add(&table, job_label(&label, job));
+        table_add_colour(&table, state, state_colour(state));
+        table_addf(&table, "%lld", (long long)json_number(job, "version"));
+        table_add(&table, schedules.data);
+        table_add(&table, text_ago(ago, json_text(job, "next_at"), now_usec));
+        if (json_number(job, "last_run") > 0)
+            table_addf(&table, "%lld", (long long)json_number(job, "last_run"));
+        else
+            table_add(&table, NULL);
+        table_addf(&table, "%lld", (long long)json_number(job, "active_runs"));
+    }
+    table_print(&table, stdout, term_width(stdout));
+    table_release(&table);
+}
+
+int cmd_jobs(struct cli *cli, struct err *err)
+{
+    int64_t max = 0;
+    bool more = false;
+    int rc = args_words(cli->args, 0, 0, err);
+    if (rc == 0)
+        rc = args_number(cli->args, OPT_MAX, ROWS_DEFAULT, 1, 10000000, &max, err);
+    if (rc == 0)
+        rc = cli_client(cli, err);
+    if (rc < 0)
+        return rc;
+    json_t *rows = json_array();
+    rc = jobs_fetch(cli, max, rows, &more, err);
+    if (rc == 0 && cli->json) {
+        json_t *answer = json_pack("{s:O}", "jobs", rows);
+        print_json(answer);
+        json_decref(answer);
+    } else if (rc == 0 && json_array_size(rows) == 0) {
+        cli_remark(cli, "there is no job yet; store one with `muster apply -f FILE`");
+    } else if (rc == 0) {
+        jobs_print(rows);
+        if (more)
+            cli_remark(cli, "these are the first %lld; --max shows more", (long long)max);
+    }
+    json_decref(rows);
+    return rc;
+}
+
+int cmd_next(struct cli *cli, struct err *err)
+{
+    cleanup_buf struct buf path = {0};
+    int64_t max = 0;
+    json_t *answer = NULL;
+    int rc = args_words(cli->args, 1, 1, err);
+    if (rc == 0)
+        rc = args_number(cli->args, OPT_MAX, 10, 1, 1000, &max, err);
+    if (rc == 0)
+        rc = job_path(cli, cli->args->words[0], &path, err);
+    if (rc == 0)
+        rc = cli_client(cli, err);
+    if (rc == 0)
+        rc = client_get(cli->client, &answer, err, "%s/next?n=%lld", path.data, (long long)max);
+    if (rc < 0)
+        return rc;
+    const json_t *instants = json_object_get(answer, "instants");
+    size_t i = 0;
+    const json_t *instant = NULL;
+    if (cli->json)
+        print_json(answer);
+    else if (json_array_size(instants) == 0)
+        cli_remark(cli, "job %s is never due by itself; start it with `muster start`", cli->args->words[0]);
+    else
+        json_array_foreach(instants, i, instant)
+        {
+            char ago[40];
+            const char *text = json_string_value(instant);
+            printf("%s  (%s)\n", text != NULL ? text : "-", text_ago(ago, text, clock_wall_usec()));
+        }
+    json_decref(answer);
+    return 0;
+}
