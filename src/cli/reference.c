@@ -10,7 +10,6 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/help.h"
-#include "model/job_fields.h"
 #include "model/limits.h"
 #include "model/state.h"
 
@@ -91,6 +90,60 @@ void reference_errors(FILE *file, bool markdown)
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
         fprintf(file, form, err_exit_status(code), err_name(code), err_http_status(code), err_sentence(code));
 #pragma GCC diagnostic pop
+    }
+}
+
+struct job_field_row {
+    const char *path;
+    const char *allowed;
+    const char *sentence;
+    const char *example;
+};
+
+static const struct job_field_row job_field_rows[] = {
+#if __has_include("spec/job_fields.def")
+#define JOB_FIELD(NAME, path, type, allowed, sentence, example) {path, allowed, sentence, example},
+#include "spec/job_fields.def"
+#endif
+};
+
+// Text for a cell of a Markdown table, as code when `code`.
+static void cell_print(FILE *file, const char *text)
+{
+    for (const char *p = text; *p != '\0'; p++)
+        fprintf(file, *p == '|' ? "\\%c" : "%c", *p == '\n' ? ' ' : *p);
+}
+
+void reference_job(FILE *file, bool markdown)
+{
+    static const char intro[] = "A job file is YAML (several documents are several jobs) or JSON. Every field but command or script may be left out. "
+                                "`muster apply -f FILE` stores jobs, `muster run -f FILE` runs one at once; `muster run` has an option for each field.";
+    if (markdown)
+        fprintf(file, MADE_BY "# Job files\n\n%s\n\n| field | allowed | meaning | example |\n|---|---|---|---|\n", intro);
+    else
+        print_wrapped(file, 0, 100, intro);
+    for (size_t i = 0; i < sizeof(job_field_rows) / sizeof(job_field_rows[0]); i++) {
+        const struct job_field_row *row = &job_field_rows[i];
+        if (markdown) {
+            fprintf(file, "| `%s` | ", row->path);
+            cell_print(file, row->allowed);
+            fputs(" | ", file);
+            cell_print(file, row->sentence);
+            fputs(" | `", file);
+            cell_print(file, row->example);
+            fputs("` |\n", file);
+        } else {
+            fprintf(file, "\n%s\n", row->path);
+            print_wrapped(file, 4, 100, row->sentence);
+            fputs("    allowed:\n", file);
+            print_wrapped(file, 8, 100, row->allowed);
+            fputs("    example:\n", file);
+            for (const char *line = row->example; *line != '\0';) {
+                size_t len = strcspn(line, "\n");
+                fprintf(file, "        %.*s\n", (int)len, line);
+                line += len + (line[len] == '\n');
+            }
+        }
     }
 }
 
