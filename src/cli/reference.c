@@ -105,6 +105,7 @@ static const struct job_field_row job_field_rows[] = {
 #define JOB_FIELD(NAME, path, type, allowed, sentence, example) {path, allowed, sentence, example},
 #include "spec/job_fields.def"
 #endif
+    {NULL, NULL, NULL, NULL},
 };
 
 // Text for a cell of a Markdown table, as code when `code`.
@@ -122,8 +123,7 @@ void reference_job(FILE *file, bool markdown)
         fprintf(file, MADE_BY "# Job files\n\n%s\n\n| field | allowed | meaning | example |\n|---|---|---|---|\n", intro);
     else
         print_wrapped(file, 0, 100, intro);
-    for (size_t i = 0; i < sizeof(job_field_rows) / sizeof(job_field_rows[0]); i++) {
-        const struct job_field_row *row = &job_field_rows[i];
+    for (const struct job_field_row *row = job_field_rows; row->path != NULL; row++) {
         if (markdown) {
             fprintf(file, "| `%s` | ", row->path);
             cell_print(file, row->allowed);
