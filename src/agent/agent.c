@@ -14,7 +14,7 @@
 #include "agent/detect.h"
 #include "agent/home.h"
 #include "agent/link.h"
-#include "agent/logs.h"
+#include "agent/log_reads.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -34,7 +34,7 @@ struct agent {
     struct agent_core *core;
     struct executor *executor;
     struct link *link;
-    struct logs *logs;
+    struct log_reads *logs;
     struct loop_signal sigterm, sigint;
     struct loop_watch executor_watch;
     struct loop_timer timer;
@@ -148,7 +148,7 @@ static int on_message(void *context, const struct wire_message *message, struct 
     struct agent *agent = context;
     loop_defer(&agent->turn);
     if (message->kind == WIRE_LOG_READ && agent_core_open(agent->core)) {
-        logs_request(agent->logs, &message->log_read);
+        log_reads_request(agent->logs, &message->log_read);
         return 0;
     }
     int rc = agent_core_receive(agent->core, clock_boot_usec(), message, err);
@@ -173,7 +173,7 @@ static void on_down(void *context, const struct net_address *server, bool said_h
     } else {
         log_debug("no session with the leader", "server=%s why=\"%s\"", net_address_format(text, server), why->text);
     }
-    logs_clear(agent->logs);
+    log_reads_clear(agent->logs);
     if (said_hello)
         agent_core_disconnected(agent->core);
     loop_defer(&agent->turn);
@@ -290,9 +290,9 @@ static int agent_open_link(struct agent *agent, struct err *err)
         .context = agent,
     };
     agent->link = link_new(&link_options);
-    struct logs_options logs_options = {
+    struct log_reads_options log_reads_options = {
         .loop = agent->loop, .folder = options->folder, .send = logs_send, .queued = logs_queued, .context = agent};
-    agent->logs = logs_new(&logs_options);
+    agent->logs = log_reads_new(&log_reads_options);
     return 0;
 }
 
@@ -333,7 +333,7 @@ static int agent_open(struct agent *agent, struct err *err)
 static void agent_close(struct agent *agent)
 {
     link_free(agent->link);
-    logs_free(agent->logs);
+    log_reads_free(agent->logs);
     if (agent->executor_watch.loop != NULL)
         loop_watch_release(&agent->executor_watch);
     if (agent->executor != NULL)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers LOG_READ.
 
-#include "agent/logs.h"
+#include "agent/log_reads.h"
 
 #include "base/assert.h"
 #include "base/buf.h"
@@ -10,17 +10,17 @@
 #include "exec/executor.h"
 
 // How long it waits for the session's queue to drain.
-#define LOGS_REST_USEC (2 * USEC_PER_MSEC)
+#define LOG_READS_REST_USEC (2 * USEC_PER_MSEC)
 
-struct logs {
-    struct logs_options options;
-    struct wire_log_read waiting[LOGS_WAITING_MAX]; // a ring
+struct log_reads {
+    struct log_reads_options options;
+    struct wire_log_read waiting[LOG_READS_WAITING_MAX]; // a ring
     size_t first, n;
     struct loop_timer timer;
     struct buf data;
 };
 
-static void logs_fail(struct logs *logs, const struct wire_log_read *request, const struct err *err)
+static void log_reads_fail(struct log_reads *logs, const struct wire_log_read *request, const struct err *err)
 {
     struct wire_message message = {.kind = WIRE_LOG_DATA};
     message.log_data = (struct wire_log_data){
@@ -28,7 +28,7 @@ static void logs_fail(struct logs *logs, const struct wire_log_read *request, co
     logs->options.send(logs->options.context, &message);
 }
 
-static void logs_answer(struct logs *logs, const struct wire_log_read *request)
+static void log_reads_answer(struct log_reads *logs, const struct wire_log_read *request)
 {
     struct err err = {0};
     struct wire_message message = {.kind = WIRE_LOG_DATA};
@@ -36,16 +36,16 @@ static void logs_answer(struct logs *logs, const struct wire_log_read *request)
     data->request = request->request;
     if (request->stream > LOG_STDERR) {
         err_set(&err, ERR_INVALID, "there is no stream %u", request->stream);
-        logs_fail(logs, request, &err);
+        log_reads_fail(logs, request, &err);
         return;
     }
-    size_t max = request->max_bytes < LOGS_CHUNK_BYTES ? request->max_bytes : LOGS_CHUNK_BYTES;
+    size_t max = request->max_bytes < LOG_READS_CHUNK_BYTES ? request->max_bytes : LOG_READS_CHUNK_BYTES;
     buf_clear(&logs->data);
     int rc = log_read(logs->options.folder, request->run_id, request->index, request->attempt, (enum log_stream)request->stream,
                       request->offset, max, &logs->data, &data->offset, &data->end, &data->final, &err);
     if (rc < 0) {
         err.code = rc;
-        logs_fail(logs, request, &err);
+        log_reads_fail(logs, request, &err);
         return;
     }
     data->text = "";
@@ -53,34 +53,34 @@ static void logs_answer(struct logs *logs, const struct wire_log_read *request)
     logs->options.send(logs->options.context, &message);
 }
 
-static void logs_work(void *context)
+static void log_reads_work(void *context)
 {
-    struct logs *logs = context;
-    for (int i = 0; i < LOGS_TURN && logs->n > 0; i++) {
-        if (logs->options.queued(logs->options.context) > LOGS_QUEUE_BYTES)
+    struct log_reads *logs = context;
+    for (int i = 0; i < LOG_READS_TURN && logs->n > 0; i++) {
+        if (logs->options.queued(logs->options.context) > LOG_READS_QUEUE_BYTES)
             break;
         struct wire_log_read request = logs->waiting[logs->first];
-        logs->first = (logs->first + 1) % LOGS_WAITING_MAX;
+        logs->first = (logs->first + 1) % LOG_READS_WAITING_MAX;
         logs->n--;
-        logs_answer(logs, &request);
+        log_reads_answer(logs, &request);
     }
     if (logs->n > 0) {
-        bool full = logs->options.queued(logs->options.context) > LOGS_QUEUE_BYTES;
-        loop_timer_set(&logs->timer, clock_mono_usec() + (full ? LOGS_REST_USEC : 0));
+        bool full = logs->options.queued(logs->options.context) > LOG_READS_QUEUE_BYTES;
+        loop_timer_set(&logs->timer, clock_mono_usec() + (full ? LOG_READS_REST_USEC : 0));
     }
 }
 
-struct logs *logs_new(const struct logs_options *options)
+struct log_reads *log_reads_new(const struct log_reads_options *options)
 {
     must(options->send != NULL && options->queued != NULL && options->folder != NULL);
-    struct logs *logs = mem_alloc(sizeof(*logs));
+    struct log_reads *logs = mem_alloc(sizeof(*logs));
     logs->options = *options;
-    loop_timer_init(&logs->timer, options->loop, logs_work, logs);
+    loop_timer_init(&logs->timer, options->loop, log_reads_work, logs);
     buf_init(&logs->data);
     return logs;
 }
 
-void logs_free(struct logs *logs)
+void log_reads_free(struct log_reads *logs)
 {
     if (logs == NULL)
         return;
@@ -89,21 +89,21 @@ void logs_free(struct logs *logs)
     mem_free(logs);
 }
 
-void logs_request(struct logs *logs, const struct wire_log_read *request)
+void log_reads_request(struct log_reads *logs, const struct wire_log_read *request)
 {
-    if (logs->n == LOGS_WAITING_MAX) {
+    if (logs->n == LOG_READS_WAITING_MAX) {
         struct err err = {0};
         err_set(&err, ERR_AGAIN, "too many readers of output wait for this node");
-        logs_fail(logs, request, &err);
+        log_reads_fail(logs, request, &err);
         return;
     }
-    logs->waiting[(logs->first + logs->n) % LOGS_WAITING_MAX] = *request;
+    logs->waiting[(logs->first + logs->n) % LOG_READS_WAITING_MAX] = *request;
     logs->n++;
     if (logs->n == 1)
         loop_timer_set(&logs->timer, clock_mono_usec());
 }
 
-void logs_clear(struct logs *logs)
+void log_reads_clear(struct log_reads *logs)
 {
     logs->n = 0;
     loop_timer_set(&logs->timer, USEC_NEVER);
