@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stories of jobs: versions, schedules, overlap, misfires, hold and delete.
+#include "codec/codec.h"
+#include "tests/unit/core/world.h"
+#include "tests/unit/test.h"
+
+static int apply(struct world *w, const struct job_spec *spec)
+{
+    struct buf packed;
+    buf_init(&packed);
+    spec_pack(&packed, spec);
+    world_step(w, &(struct event){.kind = EV_APPLY,
+                                  .request = 1,
+                                  .apply = {.spec = spec, .packed = {(const uint8_t *)packed.data, packed.len}}});
+    buf_release(&packed);
+    return world_reply(w)->code;
+}
+
+static struct job_spec *every(struct world *w, const char *name, usec_t every_usec)
+{
+    struct job_spec *spec = world_spec(w, name, 1);
+    struct trigger *trigger = arena_new(&w->lasting, struct trigger);
+    *trigger = (struct trigger){.kind = TRIGGER_EVERY, .text = "@every", .zone = "UTC", .every_usec = every_usec};
+    spec->triggers = trigger;
+    spec->n_triggers = 1;
+    return spec;
+}
+
+static struct job_view job(struct world *w, const char *name)
+{
+    struct job_view view;
+    assert_int_equal(core_view_job(w->core, "default", name, &w->lasting, &view), 0);
+    return view;
+}
+
+static void test_versions(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    assert_int_equal(apply(&w, world_spec(&w, "report", 1)), 0);
+    assert_int_equal(world_reply(&w)->version, 1);
+    assert_int_equal(apply(&w, world_spec(&w, "report", 1)), 0);
+    assert_true(world_reply(&w)->existing); // nothing changed
+    assert_int_equal(apply(&w, world_spec(&w, "report", 2)), 0);
+    assert_int_equal(world_reply(&w)->version, 2);
+    struct event start = {.kind = EV_START_JOB, .request = 1, .start_job = {.namespace_name = "default", .name = "report"}};
+    world_step(&w, &start);
+    uint64_t run = world_reply(&w)->run_id;
+    assert_int_equal(world_run(&w, run).n_tasks, 2);
+    assert_int_equal(world_run(&w, run).job_version, 2);
+    start.start_job.name = "nothing";
+    world_step(&w, &start);
+    assert_int_equal(world_reply(&w)->code, ERR_NOT_FOUND);
+    world_check_replay(&w);
+    world_release(&w);
+}
+
+static void test_a_schedule_fires_each_instant_once(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    usec_t begin = w.wall;
+    assert_int_equal(apply(&w, every(&w, "tick", 10 * USEC_PER_SEC)), 0);
+    world_pass(&w, 9 * USEC_PER_SEC);
+    assert_int_equal(job(&w, "tick").last_run, 0);
+    world_pass(&w, 1 * USEC_PER_SEC);
+    assert_int_equal(job(&w, "tick").last_run, 1);
+    assert_int_equal(world_run(&w, 1).nominal_usec, begin + 10 * USEC_PER_SEC);
+    world_pass(&w, 90 * USEC_PER_SEC);
+    assert_int_equal(job(&w, "tick").last_run, 10);
+    world_check_replay(&w);
+    world_release(&w);
+}
+
+static void test_overlap(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    struct job_spec *spec = every(&w, "forbid", 10 * USEC_PER_SEC);
+    spec->overlap = OVERLAP_FORBID;
+    assert_int_equal(apply(&w, spec), 0);
+    spec = every(&w, "replace", 10 * USEC_PER_SEC);
+    spec->overlap = OVERLAP_REPLACE;
+    assert_int_equal(apply(&w, spec), 0);
+    spec = every(&w, "queue", 10 * USEC_PER_SEC);
+    spec->overlap = OVERLAP_QUEUE;
+    assert_int_equal(apply(&w, spec), 0);
+    world_pass(&w, 35 * USEC_PER_SEC);
+    assert_int_equal(job(&w, "forbid").n_active, 1);
+    assert_int_equal(job(&w, "replace").n_active, 1);
+    assert_int_equal(job(&w, "queue").n_active, 1);
+    world_check_replay(&w);
+    struct core_stats stats;
+    core_stats(w.core, &stats);
+    uint64_t live = stats.runs_live;
+    assert_int_equal(live, 3);
+    world_step(&w, &(struct event){.kind = EV_CANCEL, .request = 1, .cancel = {.run_id = job(&w, "queue").last_run}});
+    assert_int_equal(job(&w, "queue").n_active, 1); // the next of the queued ones
+    world_check_replay(&w);
+    world_release(&w);
+}
+
+static void test_misfire_after_an_outage(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    static const enum misfire policies[] = {MISFIRE_SKIP, MISFIRE_ONCE, MISFIRE_ALL};
+    static const char *const names[] = {"skip", "once", "all"};
+    for (int i = 0; i < 3; i++) {
+        struct job_spec *spec = every(&w, names[i], USEC_PER_HOUR);
+        spec->misfire = policies[i];
+        assert_int_equal(apply(&w, spec), 0);
+    }
+    world_pass(&w, USEC_PER_MIN);
+    w.wall += 5 * USEC_PER_HOUR; // nobody was there
+    w.mono += 5 * USEC_PER_HOUR;
+    uint64_t before = job(&w, "all").last_run;
+    world_step(&w, &(struct event){.kind = EV_TICK});
+    size_t fired[3] = {0};
+    for (size_t i = 0; i < w.out.n_records; i++)
+        if (w.out.record[i]->kind == REC_RUN_SUBMITTED)
+            fired[w.out.record[i]->run_submitted.job_id - 1]++;
+    assert_int_equal(fired[0], 0);
+    assert_int_equal(fired[1], 1);
+    assert_int_equal(fired[2], 5);
+    assert_true(job(&w, "all").last_run > before);
+    assert_true(job(&w, "skip").next_usec > w.wall);
+    assert_true(job(&w, "once").next_usec > w.wall);
+    world_check_replay(&w);
+    world_release(&w);
+}
+
+static void test_hold_and_delete(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    assert_int_equal(apply(&w, every(&w, "tick", 10 * USEC_PER_SEC)), 0);
+    world_pass(&w, 10 * USEC_PER_SEC);
+    struct event hold = {.kind = EV_JOB_HOLD, .request = 1, .job_hold = {"default", "tick", JOB_HELD}};
+    world_step(&w, &hold);
+    world_pass(&w, USEC_PER_HOUR);
+    assert_int_equal(job(&w, "tick").last_run, 1);
+    hold.job_hold.to = JOB_ACTIVE;
+    world_step(&w, &hold);
+    world_check_replay(&w);
+    world_pass(&w, 10 * USEC_PER_SEC);
+    assert_int_equal(job(&w, "tick").last_run, 2);
+    hold.job_hold.to = JOB_DELETED;
+    world_step(&w, &hold);
+    assert_int_equal(world_state(&w, 2), RUN_CANCELLED);
+    world_step(&w, &hold);
+    assert_int_equal(world_reply(&w)->code, ERR_NOT_FOUND);
+    assert_int_equal(core_deadline(w.core, w.wall, w.mono), USEC_NEVER);
+    world_check_replay(&w);
+    world_release(&w);
+}
+
+static void test_a_schedule_that_never_fires_is_refused(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    struct job_spec *spec = world_spec(&w, "past", 1);
+    spec->triggers = &(struct trigger){.kind = TRIGGER_AT, .text = "yesterday", .zone = "UTC", .at_usec = w.wall - 1};
+    spec->n_triggers = 1;
+    assert_int_equal(apply(&w, spec), ERR_INVALID);
+    assert_non_null(strstr(world_reply(&w)->text, "no instant to come"));
+    spec->triggers = &(struct trigger){.kind = TRIGGER_CRON, .text = "* * * * *", .zone = "Mars/Base", .cron = {.minute = 1}};
+    assert_int_equal(apply(&w, spec), ERR_INVALID);
+    assert_non_null(strstr(world_reply(&w)->text, "Mars/Base"));
+    world_release(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_a_schedule_fires_each_instant_once),
+        cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_misfire_after_an_outage),
+        cmocka_unit_test(test_hold_and_delete),
+        cmocka_unit_test(test_a_schedule_that_never_fires_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
