@@ -112,6 +112,9 @@ static void pack_run(struct arena *arena, Muster__SnapRun *m, const struct snap_
     m->submitted_by = pb_text(s->submitted_by);
     m->waits_for = column64_pack(arena, &m->n_waits_for, s->waits_for, sizeof(*s->waits_for), s->n_waits_for, COLUMN_KEY);
     m->key_held = s->key_held;
+    m->ended_seq = s->ended_seq;
+    m->n_untouched = s->n_untouched;
+    m->dep_failed = s->dep_failed;
 }
 
 static void pack_task(Muster__SnapTask *m, const struct snap_task *s)

@@ -92,6 +92,9 @@ static int unpack_run(struct unpacker *u, const Muster__SnapRun *m, struct snap_
         .waits_for = key64_unpack(m->waits_for, m->n_waits_for),
         .n_waits_for = m->n_waits_for,
         .key_held = m->key_held != 0,
+        .ended_seq = m->ended_seq,
+        .n_untouched = m->n_untouched,
+        .dep_failed = m->dep_failed != 0,
     };
     int rc = enum_check(u, "run state", m->state, RUN_STATES);
     if (rc == 0)

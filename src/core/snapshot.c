@@ -220,7 +220,6 @@ static int save_keys(struct saver *saver)
 
 int core_save(const struct core *core, snapshot_sink *sink, void *context)
 {
-    must(list_empty(&core->to_settle)); // between steps everything is settled
     struct saver saver = {.core = core, .sink = sink, .context = context};
     arena_init(&saver.arena, 64 * 1024);
     int rc = save_head(&saver);

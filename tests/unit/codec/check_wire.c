@@ -191,6 +191,9 @@ static void check_snap_run(const struct snap_run *a, const struct snap_run *b)
     check_text(a->submitted_by, b->submitted_by);
     check_u64s(a->waits_for, a->n_waits_for, b->waits_for, b->n_waits_for);
     assert_int_equal(a->key_held, b->key_held);
+    assert_int_equal(a->ended_seq, b->ended_seq);
+    assert_int_equal(a->n_untouched, b->n_untouched);
+    assert_int_equal(a->dep_failed, b->dep_failed);
 }
 
 static void check_snap_task(const struct snap_task *a, const struct snap_task *b)

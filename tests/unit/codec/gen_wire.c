@@ -198,6 +198,9 @@ static void gen_snap_run(struct gen *g, struct snap_run *s)
         .submitted_by = gen_maybe_text(g),
         .n_waits_for = gen_count(g, g->entries_max),
         .key_held = gen_some(g),
+        .ended_seq = gen_u64(g),
+        .n_untouched = gen_u32(g),
+        .dep_failed = gen_some(g),
     };
     s->waits_for = gen_fences(g, s->n_waits_for);
 }
