@@ -22,7 +22,7 @@
 #include "base/str.h"
 #include "net/gate.h"
 
-// Failed rounds of connecting are logged the first time, and then once a minute.
+// A reason for which connecting fails is logged the first time, and then once a minute.
 #define COMPLAIN_USEC USEC_PER_MIN
 
 struct agent {
@@ -40,6 +40,7 @@ struct agent {
     struct loop_timer timer;
     struct loop_deferred turn; // the end of a turn in which something happened
     usec_t complained_mono_usec;
+    uint64_t complained; // mask of the codes since then
     struct err failure; // what ended the agent
 };
 
@@ -154,7 +155,7 @@ static int on_message(void *context, const struct wire_message *message, struct 
     int rc = agent_core_receive(agent->core, clock_boot_usec(), message, err);
     if (rc == 0 && message->kind == WIRE_WELCOME) {
         char server[NET_ADDRESS_TEXT];
-        agent->complained_mono_usec = 0;
+        agent->complained = 0;
         log_info("connected to the leader", "server=%s node=%s epoch=%" PRIu64, net_address_format(server, link_server(agent->link)),
                  agent->info.name, message->welcome.welcome.epoch);
     }
@@ -167,12 +168,15 @@ static void on_down(void *context, const struct net_address *server, bool said_h
     usec_t now = clock_mono_usec();
     char text[NET_ADDRESS_TEXT];
     bool was_open = agent_core_open(agent->core);
-    if (was_open || agent->complained_mono_usec == 0 || now - agent->complained_mono_usec >= COMPLAIN_USEC) {
-        agent->complained_mono_usec = was_open ? 0 : now;
-        log_warn(was_open ? "lost the leader" : "no session with the leader", "server=%s why=\"%s\"", net_address_format(text, server), why->text);
-    } else {
-        log_debug("no session with the leader", "server=%s why=\"%s\"", net_address_format(text, server), why->text);
+    if (now - agent->complained_mono_usec >= COMPLAIN_USEC) {
+        agent->complained = 0;
+        agent->complained_mono_usec = now;
     }
+    uint64_t bit = UINT64_C(1) << (-why->code & 63);
+    enum log_level level = was_open || (agent->complained & bit) == 0 ? LOG_WARN : LOG_DEBUG;
+    if (!was_open)
+        agent->complained |= bit;
+    log_at(level, was_open ? "lost the leader" : "no session with the leader", "server=%s why=\"%s\"", net_address_format(text, server), why->text);
     log_reads_clear(agent->logs);
     if (said_hello)
         agent_core_disconnected(agent->core);

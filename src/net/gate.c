@@ -145,7 +145,7 @@ static void gate_accept(void *context, int fd)
     }
     struct stranger *stranger = mem_alloc(sizeof(*stranger));
     stranger->gate = gate;
-    stranger->until_mono_usec = clock_mono_usec() + GATE_TIMEOUT_USEC;
+    stranger->until_mono_usec = clock_mono_usec() + gate->options.timeout_usec;
     handshake_random(stranger->nonce, sizeof(stranger->nonce));
     struct frame_options options = {
         .loop = gate->options.loop,
@@ -175,6 +175,8 @@ int gate_open(const struct gate_options *options, struct gate **ret_gate, struct
     gate->options = *options;
     gate->key = *options->key;
     gate->options.key = &gate->key;
+    if (gate->options.timeout_usec == 0)
+        gate->options.timeout_usec = GATE_TIMEOUT_USEC;
     list_init(&gate->waiting);
     int rc = listener_open(options->loop, &options->address, gate_accept, gate, &gate->listener, err);
     if (rc < 0) {

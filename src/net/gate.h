@@ -27,6 +27,7 @@ struct gate_options {
     struct net_address address;
     const struct handshake_key *key; // copied
     const struct limits *limits;     // borrowed
+    usec_t timeout_usec; // 0: GATE_TIMEOUT_USEC
     uint64_t (*epoch)(void *context); // of this leader, for CHALLENGE
     void (*on_agent)(void *context, const struct gate_agent *);
     void (*on_refused)(void *context, const struct err *why); // for the log
