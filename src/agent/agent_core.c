@@ -28,6 +28,7 @@ struct agent_core {
     struct attempts attempts;
     uint64_t highest_epoch;
     uint64_t floor; // highest fence that was ever ordered here
+    uint32_t resets; // of the executor
 
     enum session_state session;
     bool ending; // end_session was asked for
@@ -123,16 +124,44 @@ static void on_ended(void *context, const struct attempt_end *end)
         attempts_end(&core->attempts, attempt, end);
 }
 
+static void on_held(void *context, const struct exec_attempt *held)
+{
+    struct agent_core *core = context;
+    struct attempt *attempt = attempts_find(&core->attempts, held->fence);
+    if (attempt == NULL)
+        attempt = attempts_add(&core->attempts, held->fence);
+    attempt->held = true;
+    attempt->resets = core->resets;
+    attempt->delivery = held->delivery;
+    if (held->fence > core->floor)
+        core->floor = held->fence;
+    if (attempt->silent)
+        return;
+    if (!held->running && attempt->phase != PHASE_ENDED) {
+        struct attempt_end end = held->end;
+        end.fence = held->fence;
+        attempts_end(&core->attempts, attempt, &end);
+    } else if (held->running && attempt->phase == PHASE_ORDERED && held->start_usec != 0) {
+        attempts_start(&core->attempts, attempt, held->start_usec);
+    }
+}
+
+// What the new instance holds, with ends that the old one had made durable, stays; the rest is gone.
 static void on_reset(void *context, const char *instance)
 {
     struct agent_core *core = context;
-    struct attempt *attempt = NULL;
-    while ((attempt = attempts_first(&core->attempts, ATTEMPTS_ALIVE)) != NULL) {
-        attempt->held = false;
-        if (attempt->silent) {
-            attempts_drop(&core->attempts, attempt);
+    core->resets++;
+    core->executor->ops->attempts(core->executor, on_held, core);
+    struct attempt *next = NULL;
+    for (struct attempt *attempt = attempts_first(&core->attempts, ATTEMPTS_ALIVE); attempt != NULL; attempt = next) {
+        next = attempts_next(&core->attempts, ATTEMPTS_ALIVE, attempt);
+        if (attempt->silent) { // the server wants to hear nothing of it; if it ends only now, that is told, and acknowledged like any end
+            core_forget(core, attempt);
             continue;
         }
+        if (attempt->resets == core->resets)
+            continue;
+        attempt->held = false;
         struct attempt_end end = {.fence = attempt->fence,
                                   .outcome = OUTCOME_LOST,
                                   .start_usec = attempt->start_usec,
@@ -146,25 +175,6 @@ static void on_reset(void *context, const char *instance)
 struct executor_sink agent_core_sink(struct agent_core *core)
 {
     return (struct executor_sink){.on_started = on_started, .on_ended = on_ended, .on_reset = on_reset, .context = core};
-}
-
-static void on_held(void *context, const struct exec_attempt *held)
-{
-    struct agent_core *core = context;
-    struct attempt *attempt = attempts_find(&core->attempts, held->fence);
-    if (attempt == NULL)
-        attempt = attempts_add(&core->attempts, held->fence);
-    attempt->held = true;
-    attempt->delivery = held->delivery;
-    if (held->fence > core->floor)
-        core->floor = held->fence;
-    if (!held->running && attempt->phase != PHASE_ENDED) {
-        struct attempt_end end = held->end;
-        end.fence = held->fence;
-        attempts_end(&core->attempts, attempt, &end);
-    } else if (held->running && attempt->phase == PHASE_ORDERED && held->start_usec != 0) {
-        attempts_start(&core->attempts, attempt, held->start_usec);
-    }
 }
 
 void agent_core_attach(struct agent_core *core, struct executor *executor)
@@ -293,6 +303,7 @@ static void core_start(struct agent_core *core, const struct start_order *order,
 {
     struct attempt *attempt = attempts_add(&core->attempts, order->fence);
     attempt->held = true;
+    attempt->resets = core->resets;
     attempt->delivery = spec->delivery;
     struct exec_start start = {
         .fence = order->fence,

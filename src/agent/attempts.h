@@ -22,6 +22,7 @@ struct attempt {
     enum delivery delivery;
     bool held;   // the executor knows it
     bool silent; // alive: its end is not to be reported
+    uint32_t resets; // how often the executor had been reset when it last held it
     usec_t start_usec;
     struct attempt_end end; // its message is owned
 };

@@ -257,6 +257,28 @@ static void test_reset_of_the_spawner(void **state)
     expect(world, "start 4;");
 }
 
+static void test_a_new_spawner_tells_the_ends_that_were_durable(void **state)
+{
+    struct world *world = *state;
+    open_session(world);
+    for (uint64_t fence = 1; fence <= 3; fence++)
+        start(world, fence);
+    buf_clear(&world->log);
+    world->held[0] = (struct exec_attempt){.fence = 1, .end = {.fence = 1, .outcome = OUTCOME_EXIT, .exit_code = 3}};
+    world->held[1] = (struct exec_attempt){.fence = 2, .running = true, .start_usec = 7}; // being ended
+    world->n_held = 2;
+    world->executor.sink.on_reset(world->executor.sink.context, "spawner-2");
+    flush(world);
+    expect(world, "end;report 1 +2 -1:exit -3:lost;");
+    struct attempt_end end = {.fence = 2, .outcome = OUTCOME_LOST};
+    world->executor.sink.on_ended(world->executor.sink.context, &end);
+    flush(world);
+    expect(world, "report 2 -2:lost;");
+    ack(world, 1);
+    ack(world, 2);
+    expect(world, "forget 1;forget 2;"); // the third was not held any more
+}
+
 static void test_a_new_agent_adopts_what_the_executor_holds(void **state)
 {
     struct world *world = *state;
@@ -302,6 +324,7 @@ int main(void)
         world_test(test_no_at_most_once_start_without_a_lease),
         world_test(test_a_silent_server_is_given_up),
         world_test(test_reset_of_the_spawner),
+        world_test(test_a_new_spawner_tells_the_ends_that_were_durable),
         world_test(test_a_new_agent_adopts_what_the_executor_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
