@@ -9,6 +9,7 @@
 
 struct yaml_reader {
     yaml_parser_t parser;
+    const char *text;
     struct arena *arena;
     struct spec_errors *errors;
     bool broken; // the thread is lost: stop reading
@@ -19,6 +20,20 @@ static void yaml_bad(struct yaml_reader *in, yaml_mark_t mark, const char *probl
     spec_errors_add(in->errors, (uint32_t)mark.line + 1, (uint32_t)mark.column + 1, "", NULL, "%s", problem);
 }
 
+// What is wrong with bytes is told by their offset.
+static yaml_mark_t yaml_mark_at(const struct yaml_reader *in, size_t offset)
+{
+    yaml_mark_t mark = {0};
+    for (const char *p = in->text; p < in->text + offset; p++) {
+        mark.column += ((unsigned char)*p & 0xc0) != 0x80;
+        if (*p == '\n') {
+            mark.line++;
+            mark.column = 0;
+        }
+    }
+    return mark;
+}
+
 // The next event; the caller deletes it. False when the text is broken.
 static bool yaml_next(struct yaml_reader *in, yaml_event_t *ret)
 {
@@ -26,7 +41,7 @@ static bool yaml_next(struct yaml_reader *in, yaml_event_t *ret)
         return true;
     in->broken = true;
     const char *problem = in->parser.problem != NULL ? in->parser.problem : "it cannot be read";
-    yaml_mark_t mark = in->parser.error == YAML_READER_ERROR ? in->parser.mark : in->parser.problem_mark;
+    yaml_mark_t mark = in->parser.error == YAML_READER_ERROR ? yaml_mark_at(in, in->parser.problem_offset) : in->parser.problem_mark;
     spec_errors_add(in->errors, (uint32_t)mark.line + 1, (uint32_t)mark.column + 1, "", NULL, "this is not YAML: %s%s%s", problem,
                     in->parser.context != NULL ? ", " : "", in->parser.context != NULL ? in->parser.context : "");
     return false;
@@ -187,11 +202,12 @@ static void yaml_stream(struct yaml_reader *in, struct doc_items *docs)
 int doc_yaml(const char *text, size_t len, struct arena *arena, struct doc_node ***ret_docs, size_t *ret_n, struct spec_errors *errors)
 {
     must(text != NULL || len == 0);
-    struct yaml_reader in = {.arena = arena, .errors = errors};
+    text = text != NULL ? text : "";
+    struct yaml_reader in = {.text = text, .arena = arena, .errors = errors};
     if (yaml_parser_initialize(&in.parser) == 0)
         return ERR_NO_MEMORY;
     yaml_parser_set_encoding(&in.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&in.parser, (const unsigned char *)(text != NULL ? text : ""), len);
+    yaml_parser_set_input_string(&in.parser, (const unsigned char *)text, len);
     struct doc_items docs = {0};
     size_t n_errors = errors->n;
     yaml_stream(&in, &docs);

@@ -233,6 +233,8 @@ static void test_broken_yaml(void **state)
     refuse(*state, "? [a]\n: b\n", "1:3: a key must be text\n");
     refuse(*state, "a: [[[[[[[[[[[[[[[[[[[[[[[\n", "1:19: it is nested too deeply\n");
     refuse(*state, "command: \"a\\0b\"\n", "1:10: a text cannot hold the character NUL\n");
+    refuse(*state, "command: [x]\nname: \xc3\xa9\x01\n", "2:8: this is not YAML: control characters are not allowed\n");
+    refuse(*state, "command: [x]\nname: \xff\n", "2:7: this is not YAML: invalid leading UTF-8 octet\n");
     refuse(*state, "just text\n", "1:1: this is not a job (allowed: a map of fields, such as \"command: [echo, hello]\")\n");
 }
 
