@@ -189,7 +189,7 @@ void print_json(const json_t *value)
     fputc('\n', stdout);
 }
 
-bool run_has_ended(const json_t *run)
+bool run_is_over(const json_t *run)
 {
     const char *name = json_text(run, "state");
     int state = name != NULL ? run_state_from_name(name) : -1;

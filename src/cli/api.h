@@ -43,6 +43,6 @@ const char *job_label(struct buf *, const json_t *run_or_job);
 // Prints an answer as JSON, indented.
 void print_json(const json_t *);
 // Whether a state of a run is an end.
-bool run_has_ended(const json_t *run);
+bool run_is_over(const json_t *run);
 // The exit status that a run deserves by itself: 0 when it succeeded, else 1.
 int run_exit_status(const json_t *run);

@@ -106,7 +106,7 @@ static int run_wait(struct cli *cli, uint64_t run_id, usec_t until_usec, struct 
         int rc = client_call(cli->client, &call, &run, err);
         if (rc < 0)
             return rc;
-        if (run_has_ended(run)) {
+        if (run_is_over(run)) {
             cli_remark(cli, "run %llu: %s", (unsigned long long)run_id, json_text(run, "state"));
             cli->exit_status |= run_exit_status(run);
             json_decref(run);

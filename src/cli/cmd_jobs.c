@@ -63,6 +63,7 @@ int cmd_apply(struct cli *cli, struct err *err)
 
 static int jobs_fetch(struct cli *cli, int64_t max, json_t *rows, bool *ret_more, struct err *err)
 {
+    const char *namespace = args_get(cli->args, OPT_NAMESPACE);
     uint64_t after = 0;
     *ret_more = true;
     while ((int64_t)json_array_size(rows) < max && *ret_more) {
@@ -71,13 +72,15 @@ static int jobs_fetch(struct cli *cli, int64_t max, json_t *rows, bool *ret_more
         buf_printf(&path, "/v1/jobs?max=%lld", (long long)(want < PAGE_ROWS ? want : PAGE_ROWS));
         if (after > 0)
             buf_printf(&path, "&after=%llu", (unsigned long long)after);
-        if (args_get(cli->args, OPT_NAMESPACE) != NULL)
-            query_add(&path, "namespace", args_get(cli->args, OPT_NAMESPACE));
         json_t *answer = NULL;
         int rc = client_get(cli->client, &answer, err, "%s", path.data);
         if (rc < 0)
             return rc;
-        json_array_extend(rows, json_object_get(answer, "jobs"));
+        size_t i = 0;
+        json_t *job = NULL;
+        json_array_foreach(json_object_get(answer, "jobs"), i, job)
+            if (namespace == NULL || str_eq(json_text(job, "namespace"), namespace))
+                json_array_append(rows, job);
         uint64_t next = (uint64_t)json_number(answer, "next_after");
         *ret_more = next > after;
         after = next;

@@ -76,7 +76,7 @@ static void runs_print(const json_t *rows)
         cleanup_buf struct buf job = {0};
         char text[40];
         const char *state = json_text(run, "state");
-        bool held = json_is_true(json_object_get(run, "held")) && !run_has_ended(run);
+        bool held = json_is_true(json_object_get(run, "held")) && !run_is_over(run);
         table_addf(&table, "%lld", (long long)json_number(run, "run_id"));
         table_add(&table, job_label(&job, run));
         table_add_colour(&table, held ? "held" : state, state_colour(held ? "held" : state));
@@ -173,7 +173,7 @@ static int history_fires(struct cli *cli, struct err *err)
         json_decref(answer);
         return 0;
     }
-    static const struct table_column columns[] = {{"DUE", 0}, {"BECAME", 0}, {"RUN", TABLE_RIGHT}, {"WHY", TABLE_SHRINK}};
+    static const struct table_column columns[] = {{"DUE", 0}, {"BECAME", 0}, {"RUN", TABLE_RIGHT}, {"MISSED BEFORE", TABLE_RIGHT}};
     struct table table;
     table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
     size_t i = 0;
@@ -181,12 +181,12 @@ static int history_fires(struct cli *cli, struct err *err)
     json_array_foreach(json_object_get(answer, "fires"), i, fire)
     {
         table_add(&table, json_text(fire, "nominal_at"));
-        table_add(&table, json_text(fire, "decision"));
+        table_add(&table, json_text(fire, "outcome"));
         if (json_number(fire, "run_id") > 0)
             table_addf(&table, "%lld", (long long)json_number(fire, "run_id"));
         else
             table_add(&table, NULL);
-        table_add(&table, json_text(fire, "reason"));
+        table_addf(&table, "%lld", (long long)json_number(fire, "missed"));
     }
     if (i == 0)
         cli_remark(cli, "nothing has been due yet");

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -24,16 +25,20 @@
 #include "base/str.h"
 #include "cli/api.h"
 #include "cli/commands.h"
+#include "cli/term.h"
 #include "client/discover.h"
 
 #define AGENTS_MAX 64
 #define READY_USEC (60 * USEC_PER_SEC)
 #define END_USEC (20 * USEC_PER_SEC)
+#define LOG_BYTES_KEPT ((off_t)16 * 1024 * 1024)
+#define LOG_LINES_SHOWN 8
 #define POLL_USEC (20 * USEC_PER_MSEC)
 
 struct child {
-    char name[32];
+    char name[32];     // "server", "agent-1"
     struct buf folder; // of an agent
+    struct buf log;
     pid_t pid;         // 0: not running
     int status;        // as waitpid gives it
 };
@@ -79,9 +84,26 @@ static void word_pass(struct words *words, const struct cli *cli, enum option_id
     }
 }
 
-static int child_start(struct child *child, struct words *words, const sigset_t *signals, struct err *err)
+// Where a child logs; what an earlier one left there is kept once when it is large.
+static int log_open(const char *path, struct err *err)
+{
+    struct stat info;
+    cleanup_buf struct buf before = {0};
+    buf_printf(&before, "%s.1", path);
+    if (stat(path, &info) == 0 && info.st_size > LOG_BYTES_KEPT)
+        rename(path, before.data);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    return fd >= 0 ? fd : err_errno(err, err_from_errno(errno), "open '%.150s'", path);
+}
+
+static int child_start(struct child *child, struct words *words, const char *data, const sigset_t *signals, struct err *err)
 {
     pid_t parent = getpid();
+    buf_clear(&child->log);
+    buf_printf(&child->log, "%s/%s.log", data, child->name);
+    cleanup_close int log_fd = log_open(child->log.data, err);
+    if (log_fd < 0)
+        return log_fd;
     fflush(NULL);
     pid_t pid = fork();
     if (pid < 0)
@@ -95,8 +117,8 @@ static int child_start(struct child *child, struct words *words, const sigset_t 
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
         _exit(EXIT_FAILURE); // `up` died before the line above
-    // Only what needs attention, unless more is asked for.
-    setenv("MUSTER_LOG", "warn", 0);
+    if (dup2(log_fd, STDERR_FILENO) < 0 || dup2(log_fd, STDOUT_FILENO) < 0)
+        _exit(EXIT_FAILURE);
     execv("/proc/self/exe", words->list);
     _exit(127);
 }
@@ -117,12 +139,25 @@ static void children_reap(struct up *up)
     }
 }
 
+// Shows the last lines of a child's log.
+static void log_show(const struct child *child)
+{
+    cleanup_buf struct buf text = {0};
+    if (fs_read(child->log.data, (size_t)2 * LOG_BYTES_KEPT, &text, NULL) < 0 || text.len == 0)
+        return;
+    size_t at = text.len;
+    for (int lines = 0; at > 0 && lines <= LOG_LINES_SHOWN; at--)
+        lines += text.data[at - 1] == '\n';
+    term_print(stderr, text.data + (at > 0 ? at + 1 : 0));
+}
+
 static int child_ended(const struct child *child, struct err *err)
 {
+    log_show(child);
     if (WIFSIGNALED(child->status))
-        return err_set(err, ERR_CLOSED, "%s was ended by signal %d; everything is being stopped", child->name, WTERMSIG(child->status));
-    return err_set(err, ERR_CLOSED, "%s ended with exit status %d (see above); everything is being stopped", child->name,
-                   WEXITSTATUS(child->status));
+        return err_set(err, ERR_CLOSED, "the %s was ended by signal %d; everything else is stopped", child->name, WTERMSIG(child->status));
+    return err_set(err, ERR_CLOSED, "the %s ended with exit status %d (the end of %.100s is above); everything else is stopped", child->name,
+                   WEXITSTATUS(child->status), child->log.data);
 }
 
 // ERR_CLOSED when a child that should run does not.
@@ -150,8 +185,7 @@ static int pause_for(struct up *up, usec_t usec, struct err *err)
 static int server_start(struct up *up, struct err *err)
 {
     struct words words = {0};
-    cleanup_buf struct buf stale = {0};
-    snprintf(up->server.name, sizeof(up->server.name), "the server");
+    snprintf(up->server.name, sizeof(up->server.name), "server");
     word_add(&words, "muster");
     word_add(&words, "server");
     word_add(&words, "--data");
@@ -164,7 +198,7 @@ static int server_start(struct up *up, struct err *err)
         word_add(&words, "0");
     }
     word_pass(&words, up->cli, OPT_SET);
-    int rc = child_start(&up->server, &words, &up->signals, err);
+    int rc = child_start(&up->server, &words, up->data.data, &up->signals, err);
     words_release(&words);
     return rc;
 }
@@ -239,7 +273,8 @@ static void agent_share(const struct up *up, struct words *words)
     if (!args_has(up->cli->args, OPT_CPU) && sched_getaffinity(0, sizeof(cpus), &cpus) == 0) {
         uint64_t millis = (uint64_t)CPU_COUNT(&cpus) * 1000 / up->n_agents;
         word_add(words, "--cpu");
-        word_add(words, cpu_format(text, millis > 0 ? millis : 1));
+        // What names no cpu needs one core: an agent that offers less could never run it.
+        word_add(words, cpu_format(text, millis > 1000 ? millis : 1000));
     }
     if (!args_has(up->cli->args, OPT_MEMORY) && sysinfo(&info) == 0) {
         // A tenth is left to everything else on the machine.
@@ -266,7 +301,7 @@ static int agent_start(struct up *up, size_t number, struct err *err)
     agent_share(up, &words);
     word_pass(&words, up->cli, OPT_EXECUTOR);
     word_pass(&words, up->cli, OPT_SET);
-    int rc = child_start(child, &words, &up->signals, err);
+    int rc = child_start(child, &words, up->data.data, &up->signals, err);
     words_release(&words);
     return rc;
 }
@@ -326,7 +361,7 @@ static void child_stop(struct up *up, struct child *child, usec_t until_usec)
         if (child->pid == 0)
             return;
         if (clock_mono_usec() > until_usec) {
-            cli_remark(up->cli, "%s does not end; it is killed", child->name);
+            cli_remark(up->cli, "the %s does not end; it is killed", child->name);
             kill(child->pid, SIGKILL);
             until_usec = USEC_NEVER;
         }
@@ -400,13 +435,14 @@ int cmd_up(struct cli *cli, struct err *err)
     if (asked)
         cli_remark(cli, args_has(cli->args, OPT_KEEP_TASKS) ? "stopping; running tasks go on and are adopted at the next start"
                                                             : "stopping; running tasks are ended");
-    else
-        cli_remark(cli, "%s", err != NULL ? err->text : "something ended");
     stop_all(&up);
     if (asked)
         cli_remark(cli, "everything has been stopped; the next `muster up` goes on from here");
-    for (size_t i = 0; i < up.n_agents; i++)
+    for (size_t i = 0; i < up.n_agents; i++) {
         buf_release(&up.agents[i].folder);
+        buf_release(&up.agents[i].log);
+    }
+    buf_release(&up.server.log);
     mem_free(up.agents);
     buf_release(&up.data);
     buf_release(&up.agents_address);

@@ -79,7 +79,7 @@ static void watch_line(void *context, const char *data, size_t len)
     json_decref(follow->run);
     follow->run = run;
     follow->changed = true;
-    if (run_has_ended(run) && !follow->ended) {
+    if (run_is_over(run) && !follow->ended) {
         follow->ended = true;
         follow->progress_usec = clock_mono_usec();
     }
@@ -196,9 +196,11 @@ static void track_update(struct follow *follow, struct track *track, const json_
             track->drained = true;
         }
     }
+    const json_t *usage = json_object_get(task, "usage");
+    bool silent = terminal && track->attempt == attempt && json_given(usage, "output_bytes") && json_number(usage, "output_bytes") == 0;
     if (!track->begun && !track->drained) {
-        if (terminal && attempt == 0)
-            track->drained = true; // it never had an attempt
+        if (silent || (terminal && attempt == 0))
+            track->drained = true; // it wrote nothing, or never had an attempt
         else if (track->attempt < attempt || (track->attempt == attempt && started))
             track_open(follow, track);
     }
@@ -406,7 +408,7 @@ int follow_run(struct cli *cli, const struct follow_options *options, struct err
     if (rc < 0)
         return rc;
     follow.single = options->one_task || json_number(json_object_get(follow.run, "tasks"), "total") == 1;
-    follow.ended = run_has_ended(follow.run);
+    follow.ended = run_is_over(follow.run);
     follow.progress_usec = clock_mono_usec();
     if (options->one_task)
         track_add(&follow, options->index);

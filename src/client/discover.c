@@ -129,6 +129,26 @@ static int endpoint_from_folder(const char *folder, struct buf *ret_url, struct 
     return endpoint_parse(path.data, &text, ret_url, ret_token_file, err);
 }
 
+int agents_endpoint(const char *folder, struct buf *ret, struct err *err)
+{
+    cleanup_buf struct buf path = {0};
+    cleanup_buf struct buf text = {0};
+    buf_printf(&path, "%s/endpoint.json", folder);
+    int rc = fs_read(path.data, ENDPOINT_BYTES_MAX, &text, err);
+    if (rc == ERR_NOT_FOUND)
+        return err_set(err, ERR_UNAVAILABLE, "no server found in %.100s: start one with `muster server`, or name one with --connect", folder);
+    if (rc < 0)
+        return err_wrap(err, rc, "look for a server");
+    json_t *root = json_loadb(text.data, text.len, 0, NULL);
+    const char *agents = json_string_value(json_object_get(root, "agents"));
+    if (agents != NULL)
+        buf_adds(ret, agents);
+    else
+        rc = err_set(err, ERR_INVALID, "the file '%.120s' is damaged; start the server again to have it written anew", path.data);
+    json_decref(root);
+    return rc;
+}
+
 // Whether the host of a URL is a loopback address of this machine: digits of 127.0.0.0/8, [::1] or localhost.
 static bool url_is_here(const char *url)
 {
