@@ -22,7 +22,7 @@ BLACK_BOX = $(patsubst %/,%,$(sort $(dir $(wildcard tests/unit/tools/test_*.py t
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build test unit asan tidy blackbox demo bench fuzz install clean
+.PHONY: help deps build test unit asan tidy blackbox demo bench fuzz reference install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -80,6 +80,9 @@ fuzz: $(BUILD_FUZZ)/build.ninja ## run every fuzz target for FUZZ_SECONDS
 		seeds=fuzz/corpus/$$name; [ -d "$$seeds" ] || seeds=; \
 		"$$target" -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 "$$corpus" $$seeds || exit 1; \
 	done
+
+reference: build ## write docs/reference anew from the tables of spec/
+	@for page in commands job settings errors states; do $(MUSTER) dump-reference $$page > docs/reference/$$page.md; done
 
 install: build ## install below PREFIX (DESTDIR is honoured)
 	@meson install -C $(BUILD) --no-rebuild

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/str.h"
 #include "cli/args.h"
 #include "cli/cli.h"
@@ -101,18 +102,15 @@ struct job_field_row {
 };
 
 static const struct job_field_row job_field_rows[] = {
-#if __has_include("spec/job_fields.def")
 #define JOB_FIELD(NAME, path, type, allowed, sentence, example) {path, allowed, sentence, example},
 #include "spec/job_fields.def"
-#endif
-    {NULL, NULL, NULL, NULL},
 };
 
-// Text for a cell of a Markdown table, as code when `code`.
+// Text for a cell of a Markdown table.
 static void cell_print(FILE *file, const char *text)
 {
     for (const char *p = text; *p != '\0'; p++)
-        fprintf(file, *p == '|' ? "\\%c" : "%c", *p == '\n' ? ' ' : *p);
+        fprintf(file, *p == '|' ? "\\%c" : "%c", *p);
 }
 
 void reference_job(FILE *file, bool markdown)
@@ -123,15 +121,24 @@ void reference_job(FILE *file, bool markdown)
         fprintf(file, MADE_BY "# Job files\n\n%s\n\n| field | allowed | meaning | example |\n|---|---|---|---|\n", intro);
     else
         print_wrapped(file, 0, 100, intro);
-    for (const struct job_field_row *row = job_field_rows; row->path != NULL; row++) {
+    for (size_t i = 0; i < sizeof(job_field_rows) / sizeof(job_field_rows[0]); i++) {
+        const struct job_field_row *row = &job_field_rows[i];
         if (markdown) {
             fprintf(file, "| `%s` | ", row->path);
             cell_print(file, row->allowed);
             fputs(" | ", file);
             cell_print(file, row->sentence);
-            fputs(" | `", file);
-            cell_print(file, row->example);
-            fputs("` |\n", file);
+            fputs(" | ", file);
+            for (const char *line = row->example; *line != '\0';) {
+                size_t len = strcspn(line, "\n");
+                cleanup_buf struct buf text = {0};
+                buf_add(&text, line, len);
+                fputs(line == row->example ? "`" : "<br>`", file);
+                cell_print(file, text.len > 0 ? text.data : "");
+                fputs("`", file);
+                line += len + (line[len] == '\n');
+            }
+            fputs(" |\n", file);
         } else {
             fprintf(file, "\n%s\n", row->path);
             print_wrapped(file, 4, 100, row->sentence);
