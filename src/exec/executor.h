@@ -54,7 +54,8 @@ struct executor_ops {
     void (*forget)(struct executor *, uint64_t fence);
     // at_most_once attempts may go on until then (CLOCK_BOOTTIME).
     void (*renew)(struct executor *, usec_t lease_until_boot_usec);
-    // For the loop: readable or -1; timeout in usec or USEC_NEVER; ready() is called when either says so.
+    // For the loop: a descriptor to wait on until it is readable, or -1; how long from now (0: at once) or USEC_NEVER; ready() is called
+    // when either says so.
     int (*fd)(struct executor *);
     usec_t (*deadline)(struct executor *, usec_t mono_usec);
     int (*ready)(struct executor *, struct err *);
