@@ -283,6 +283,40 @@ static void test_leftovers(void **state)
     expect_snapshot(world, 2);
 }
 
+static int see_large(void *context, const struct store_batch *batch, struct err *err)
+{
+    uint64_t *n = context;
+    assert_int_equal(batch->first_seq, *n + 1);
+    assert_int_equal(batch->data.len, 65536);
+    assert_int_equal(batch->data.data[65535], (uint8_t)batch->first_seq);
+    *n += 1;
+    return 0;
+}
+
+// Checkpoints keep up with appends that never pause.
+static void test_log_of_sqlite_stays_small(void **state)
+{
+    struct world *world = *state;
+    lead(world);
+    uint8_t *data = mem_alloc(65536);
+    for (uint64_t seq = 1; seq <= 500; seq++) {
+        memset(data, (int)(seq & 255), 65536);
+        struct store_batch batch = {seq, 1, {data, 65536}};
+        assert_int_equal(world->store->ops->append(world->store, world->epoch, &batch, NULL), 0);
+        assert_int_equal(wait_done(world).code, 0);
+    }
+    mem_free(data);
+    char path[128];
+    path_in(path, sizeof(path), world, "muster.db-wal");
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(st.st_size < 26 << 20); // of 31 MiB that were written
+    crash(world);
+    uint64_t n = 0;
+    assert_int_equal(world->store->ops->log_read(world->store, 0, see_large, &n, NULL), 0);
+    assert_int_equal(n, 500);
+}
+
 #define TEST(name) {#name, name, set_up, tear_down, &backend}
 
 int main(void)
@@ -290,7 +324,7 @@ int main(void)
     static enum backend backend = SQLITE;
     const struct CMUnitTest tests[] = {
         TEST(test_kill), TEST(test_lock),    TEST(test_full),      TEST(test_damage),
-        TEST(test_hole), TEST(test_foreign), TEST(test_leftovers),
+        TEST(test_hole), TEST(test_foreign), TEST(test_leftovers), TEST(test_log_of_sqlite_stays_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -338,6 +338,7 @@ static void test_restart_and_repeat(void **state)
     uint64_t seq;
     assert_int_equal(history_seq(book->history, &seq, NULL), 0);
     assert_int_equal(seq, book->n);
+    int64_t tails = count(book, "SELECT sum(length(tail)) FROM runs");
     // Everything again, and a little more: only the new counts.
     whole_run(book, 51, spec, 1, true);
     book->n_taken_in = 0;
@@ -347,6 +348,7 @@ static void test_restart_and_repeat(void **state)
     assert_int_equal(count(book, "SELECT count(*) FROM runs"), 51);
     assert_int_equal(count(book, "SELECT n_runs FROM specs"), 51);
     assert_int_equal(count(book, "SELECT sum(n_succeeded) FROM runs"), 35);
+    assert_int_equal(count(book, "SELECT sum(length(tail)) FROM runs WHERE run_id <= 50"), tails);
     // Older ones alone do not move the position back.
     assert_int_equal(history_write(book->history, book->record, 3, NULL), 0);
     assert_int_equal(history_seq(book->history, &seq, NULL), 0);

@@ -77,6 +77,20 @@ static void test_attempts(void **state)
     assert_int_equal(set.count, 0);
 }
 
+static void test_late_end_of_an_earlier_attempt(void **state)
+{
+    struct book *book = *state;
+    submit(book, 1, make_spec(book, "default", NULL, 1));
+    uint64_t first = place(book, 1, 1, 0, 1), second = place(book, 1, 1, 0, 2);
+    end(book, 1, 1, 0, 1, first, TASK_FAILED);
+    take_in(book);
+    struct task_view *views;
+    size_t n;
+    assert_int_equal(history_tasks(book->history, 1, 0, 1, 0, &book->arena, &views, &n, NULL), 0);
+    assert_int_equal(views[0].state, TASK_PLACED);
+    assert_int_equal(views[0].fence, second);
+}
+
 static void test_long_message_is_cut(void **state)
 {
     struct book *book = *state;
@@ -237,7 +251,9 @@ static void array_story(struct book *book, uint64_t seed, uint32_t n_tasks, size
         model_end(book, &dice, tasks, n_tasks, 1 + prng_below(&dice, n_tasks / 8 + 1));
         if (prng_chance(&dice, 100))
             model_cancel(book, &dice, tasks, n_tasks, false);
-        if (round % 20 == 19) {
+        if (round == 10)
+            model_cancel(book, &dice, tasks, n_tasks, true);
+        if (round % 20 == 19 || round == 10) {
             take_in_by(book, at_once);
             check_array(book, tasks, n_tasks, 0, 997);
             check_array(book, tasks, n_tasks, 1u << TASK_FAILED | 1u << TASK_BACKOFF, 5 + prng_below(&dice, n_tasks));
@@ -407,6 +423,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_attempts),
+        TEST(test_late_end_of_an_earlier_attempt),
         TEST(test_long_message_is_cut),
         TEST(test_small_array),
         TEST(test_array),
