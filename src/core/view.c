@@ -133,6 +133,9 @@ static void view_job(const struct job *job, struct arena *arena, struct job_view
     for (size_t i = 0; i < job->n_triggers && job->state == JOB_ACTIVE; i++)
         if (job->triggers[i].next_usec < next)
             next = job->triggers[i].next_usec;
+    usec_t *each = arena_array(arena, usec_t, job->n_triggers);
+    for (size_t i = 0; i < job->n_triggers; i++)
+        each[i] = job->triggers[i].next_usec;
     *view = (struct job_view){
         .job_id = job->id,
         .version = job->version,
@@ -141,6 +144,8 @@ static void view_job(const struct job *job, struct arena *arena, struct job_view
         .name = text(arena, job->spec->name),
         .spec = {arena_memdup(arena, job->spec->packed, job->spec->packed_len), job->spec->packed_len},
         .next_usec = next,
+        .next_each_usec = each,
+        .n_next = job->n_triggers,
         .applied_usec = job->applied_usec,
         .last_run = job->last_run,
         .n_active = job->n_active,

@@ -61,6 +61,8 @@ struct job_view {
     const char *name;
     struct bytes spec; // packed
     usec_t next_usec;  // the earliest of its triggers; USEC_NEVER: none
+    const usec_t *next_each_usec; // of each trigger of the spec, also of a held job
+    size_t n_next;
     usec_t applied_usec;
     uint64_t last_run; // 0: none yet
     uint32_t n_active; // runs that have not ended
