@@ -9,7 +9,7 @@
 #include "codec/json_put.h"
 #include "codec/spec_json.h"
 
-void json_text(struct buf *out, const char *text)
+void json_add_text(struct buf *out, const char *text)
 {
     struct json_put json;
     json_put_begin(&json, out);

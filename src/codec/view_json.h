@@ -10,7 +10,7 @@
 #include "model/view.h"
 
 // A text in quotes; NULL is null. Bytes that are not UTF-8 become U+FFFD.
-void json_text(struct buf *out, const char *text);
+void json_add_text(struct buf *out, const char *text);
 
 // spec: what the run does, as the member "spec"; NULL: without that member.
 void view_json_run(struct buf *out, const struct run_view *view, const struct job_spec *spec);
