@@ -127,6 +127,7 @@ int http_open(const struct http_options *options, struct http_server **ret_serve
 
 void http_stop_accepting(struct http_server *server)
 {
+    server->stopping = true;
     server->resting = false;
     evconnlistener_disable(server->listener);
 }
@@ -148,6 +149,15 @@ void http_close(struct http_server *server)
 uint16_t http_port(const struct http_server *server)
 {
     return server->port;
+}
+
+bool http_sending(const struct http_server *server)
+{
+    const struct list *pos;
+    list_for_each(pos, &server->connections)
+        if (http_stream_queued(list_entry((struct list *)pos, struct http_request, link)) > 0)
+            return true;
+    return false;
 }
 
 size_t http_connections(const struct http_server *server)

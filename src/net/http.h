@@ -57,10 +57,12 @@ struct http_options {
 int http_open(const struct http_options *, struct http_server **ret_server, struct err *);
 // Closes every connection; calls on_gone of unanswered requests. NULL is allowed.
 void http_close(struct http_server *);
-// Takes no new connections; answers under way go on.
+// Takes no new connections and refuses requests on open ones (ERR_UNAVAILABLE); answers under way go on.
 void http_stop_accepting(struct http_server *);
 uint16_t http_port(const struct http_server *);
 size_t http_connections(const struct http_server *);
+// Whether any answer still waits to be sent.
+bool http_sending(const struct http_server *);
 
 void http_digest(const char *token, uint8_t ret_digest[HTTP_DIGEST_BYTES]);
 

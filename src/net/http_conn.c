@@ -164,6 +164,10 @@ static bool step_head(struct http_request *c, struct evbuffer *in)
 
 static void handle(struct http_request *c)
 {
+    if (c->server->stopping) {
+        conn_refuse(c, ERR_UNAVAILABLE, "the server is stopping");
+        return;
+    }
     c->state = HANDLING;
     c->deadline_mono_usec = USEC_NEVER;
     c->route->handler(c->server->options.context, c);

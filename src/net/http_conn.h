@@ -50,6 +50,7 @@ struct http_server {
     struct list connections;
     size_t n_connections;
     size_t n_surplus;
+    bool stopping;
     bool resting; // the listener, after it found no free descriptor
     uint16_t port;
 };

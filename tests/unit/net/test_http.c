@@ -482,6 +482,30 @@ static void test_only_loopback(void **state)
     assert_null(server);
 }
 
+static void test_stops(void **state)
+{
+    struct fixture *f = *state;
+    int waiting = dial(f);
+    int open = dial(f);
+    give(waiting, "GET /hold HTTP/1.1\r\n" GOOD "\r\n");
+    for (int n = 0; n < 100 && f->held == NULL; n++)
+        turn(f, 1);
+    http_stop_accepting(f->server);
+    give(open, "GET /items/1 HTTP/1.1\r\n" GOOD "\r\n");
+    expect_has(f, open, NULL, "503 ", "stopping");
+    assert_false(http_sending(f->server));
+    http_reply_json(f->held, 200, "{}", 2);
+    assert_true(http_sending(f->server));
+    expect_has(f, waiting, "{}", "200 OK", NULL);
+    assert_false(http_sending(f->server));
+    close(open);
+    int late = dial(f);
+    turn(f, 3);
+    assert_int_equal(http_connections(f->server), 1);
+    close(late);
+    close(waiting);
+}
+
 static void test_hosts(void **state)
 {
     assert_true(http_host_is_loopback("localhost"));
@@ -515,6 +539,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stream_reader_too_slow, setup, teardown),
         cmocka_unit_test_setup_teardown(test_error_text_is_json, setup, teardown),
         cmocka_unit_test_setup_teardown(test_only_loopback, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stops, setup, teardown),
         cmocka_unit_test(test_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
