@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+// The API of jobs.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "base/tz.h"
+#include "codec/codec.h"
+#include "codec/view_json.h"
+#include "server/context.h"
+
+// ---- apply: every document is an event of its own, all of them in one commit
+
+struct applied {
+    struct request *request; // the whole
+    const struct job_spec *spec;
+    struct fx_reply reply;
+
+};
+
+struct apply_state {
+    struct applied *item;
+    size_t n;
+    size_t n_open;
+};
+
+static void print_applied(struct buf *json, const struct applied *applied)
+{
+    buf_adds(json, "{\"job_id\":");
+    if (applied->reply.job_id != 0)
+        buf_printf(json, "%" PRIu64, applied->reply.job_id);
+    else
+        buf_adds(json, "null");
+    buf_adds(json, ",\"namespace\":");
+    json_add_text(json, applied->spec->namespace_name);
+    buf_adds(json, ",\"name\":");
+    json_add_text(json, applied->spec->name);
+    buf_printf(json, ",\"version\":%" PRIu32 ",\"changed\":%s}", applied->reply.version, applied->reply.existing ? "false" : "true");
+}
+
+static void answer_applied(struct request *request, bool dry_run)
+{
+    const struct apply_state *state = request->state;
+    const struct applied *failed = NULL;
+    size_t n_changed = 0;
+    size_t n_failed = 0;
+    for (size_t i = 0; i < state->n; i++) {
+        if (state->item[i].reply.code == 0) {
+            n_changed += !state->item[i].reply.existing;
+            continue;
+        }
+        n_failed++;
+        if (failed == NULL)
+            failed = &state->item[i];
+    }
+    if (failed != NULL) {
+        char text[ERR_TEXT_MAX + 160];
+        snprintf(text, sizeof(text), "job '%.80s': %s", failed->spec->name, failed->reply.text);
+        if (state->n > 1)
+            snprintf(text + strlen(text), sizeof(text) - strlen(text), " (%zu of %zu jobs were refused)", n_failed, state->n);
+        request_error(request, failed->reply.code, text);
+        return;
+    }
+    struct buf json = {0};
+    buf_adds(&json, "{\"jobs\":[");
+    for (size_t i = 0; i < state->n; i++) {
+        buf_adds(&json, i > 0 ? "," : "");
+        print_applied(&json, &state->item[i]);
+    }
+    buf_adds(&json, "]}\n");
+    if (dry_run) {
+        request_answer_durable(request, 200, &json);
+        return;
+    }
+    request_answer(request, n_changed > 0 ? 201 : 200, &json);
+    buf_release(&json);
+}
+
+static void replied_apply(struct request *part, const struct fx_reply *reply)
+{
+    struct applied *applied = part->state;
+    struct request *whole = applied->request;
+    struct apply_state *state = whole->state;
+    applied->reply = *reply;
+    request_free(part);
+    must(state->n_open > 0);
+    if (--state->n_open == 0)
+        answer_applied(whole, false);
+}
+
+static void apply_dry(struct request *request, struct applied *applied)
+{
+    struct job_view view;
+    struct buf packed = {0};
+    spec_pack(&packed, applied->spec);
+    const struct core *core = engine_core(request->server->engine);
+    if (core_view_job(core, applied->spec->namespace_name, applied->spec->name, &request->arena, &view) == 0) {
+        applied->reply.existing = view.spec.len == packed.len && memcmp(view.spec.data, packed.data, packed.len) == 0;
+        applied->reply.job_id = view.job_id;
+        applied->reply.version = view.version + (applied->reply.existing ? 0 : 1);
+    } else {
+        applied->reply.version = 1;
+    }
+    buf_release(&packed);
+}
+
+static void apply(struct request *request, struct applied *applied)
+{
+    struct request *part = request_new(request->server, NULL);
+    part->state = applied;
+    struct buf packed = {0};
+    spec_pack(&packed, applied->spec);
+    struct event event = {.kind = EV_APPLY, .apply = {.spec = applied->spec, .packed = {(const uint8_t *)packed.data, packed.len}}};
+    request_event(part, &event, replied_apply);
+    buf_release(&packed);
+}
+
+void api_jobs_apply(void *context, struct http_request *http)
+{
+    struct server *server = context;
+    static const char *const names[] = {"dry_run", NULL};
+    bool dry_run;
+    if (!query_only(http, names) || !query_flag(http, "dry_run", &dry_run) || (!dry_run && !server_takes_work(server, http)))
+        return;
+    struct request *request = request_new(server, http);
+    struct job_spec **specs;
+    size_t n;
+    if (!body_specs(request, SPEC_JOB, &specs, &n))
+        return;
+    struct apply_state *state = arena_new(&request->arena, struct apply_state);
+    request->state = state;
+    state->item = arena_array(&request->arena, struct applied, n);
+    state->n = n;
+    state->n_open = n;
+    for (size_t i = 0; i < n; i++) {
+        state->item[i].request = request;
+        state->item[i].spec = specs[i];
+        if (dry_run)
+            apply_dry(request, &state->item[i]);
+    }
+    if (dry_run || n == 0) {
+        answer_applied(request, true);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        apply(request, &state->item[i]);
+}
+
+// ---- looking
+
+void api_jobs(void *context, struct http_request *http)
+{
+    struct server *server = context;
+    static const char *const names[] = {"after", "max", NULL};
+    uint64_t after;
+    size_t max;
+    if (!query_only(http, names) || !query_u64(http, "after", UINT64_MAX, 0, &after) || !query_max(server, http, 100, &max))
+        return;
+    struct request *request = request_new(server, http);
+    struct job_view *views;
+    size_t n = core_view_jobs(engine_core(server->engine), after, max, &request->arena, &views);
+    struct buf json = {0};
+    buf_adds(&json, "{\"jobs\":[");
+    for (size_t i = 0; i < n; i++) {
+        const struct job_spec *spec = NULL;
+        if (spec_unpack(views[i].spec, &request->arena, &spec, NULL) < 0)
+            spec = NULL;
+        buf_adds(&json, i > 0 ? "," : "");
+        view_json_job(&json, &views[i], spec, false);
+    }
+    if (n == max)
+        buf_printf(&json, "],\"next_after\":%" PRIu64 "}\n", views[n - 1].job_id);
+    else
+        buf_adds(&json, "],\"next_after\":null}\n");
+    request_answer_durable(request, 200, &json);
+}
+
+// The job that the path names; answers when there is none.
+static struct request *find_job(struct server *server, struct http_request *http, struct job_view *ret_view, const struct job_spec **ret_spec)
+{
+    struct request *request = request_new(server, http);
+    struct err err = {0};
+    if (core_view_job(engine_core(server->engine), http_param(http, 0), http_param(http, 1), &request->arena, ret_view) < 0)
+        err_set(&err, ERR_NOT_FOUND, "there is no job '%.64s' in namespace '%.64s'", http_param(http, 1), http_param(http, 0));
+    else
+        spec_unpack(ret_view->spec, &request->arena, ret_spec, &err);
+    if (err.code == 0)
+        return request;
+    request_err(request, &err);
+    return NULL;
+}
+
+void api_job(void *context, struct http_request *http)
+{
+    struct job_view view;
+    const struct job_spec *spec;
+    struct request *request = find_job(context, http, &view, &spec);
+    if (request == NULL)
+        return;
+    struct buf json = {0};
+    view_json_job(&json, &view, spec, true);
+    buf_addc(&json, '\n');
+    request_answer_durable(request, 200, &json);
+}
+
+// ---- its schedule
+
+// The next instant of one trigger after `after`. Intervals count from `base`, an instant at which the job is known to fire.
+static usec_t next_of(const struct trigger *trigger, usec_t base, usec_t after)
+{
+    switch (trigger->kind) {
+    case TRIGGER_AT:
+        return trigger->at_usec > after ? trigger->at_usec : USEC_NEVER;
+    case TRIGGER_EVERY:
+        if (base == USEC_NEVER || base > after)
+            return base;
+        return usec_add(base, ((after - base) / trigger->every_usec + 1) * trigger->every_usec);
+    case TRIGGER_CRON: {
+        const struct tz *zone = tz_find(trigger->zone != NULL ? trigger->zone : "UTC");
+        return zone != NULL ? cron_next(&trigger->cron, zone, after) : USEC_NEVER;
+    }
+    }
+    unreachable();
+}
+
+void api_job_next(void *context, struct http_request *http)
+{
+    static const char *const names[] = {"n", NULL};
+    uint64_t n;
+    struct job_view view;
+    const struct job_spec *spec;
+    if (!query_only(http, names) || !query_u64(http, "n", 1000, 20, &n))
+        return;
+    struct request *request = find_job(context, http, &view, &spec);
+    if (request == NULL)
+        return;
+    struct buf json = {0};
+    buf_adds(&json, "{\"instants\":[");
+    usec_t after = clock_wall_usec();
+    for (uint64_t i = 0; i < n && view.state == JOB_ACTIVE; i++) {
+        usec_t next = USEC_NEVER;
+        for (size_t t = 0; t < spec->n_triggers; t++) {
+            usec_t base = t < view.n_next ? view.next_each_usec[t] : USEC_NEVER;
+            next = usec_min(next, next_of(&spec->triggers[t], base, after));
+        }
+        if (next == USEC_NEVER)
+            break;
+        char text[40];
+        buf_printf(&json, "%s\"%s\"", i > 0 ? "," : "", time_format(text, next));
+        after = next;
+    }
+    buf_adds(&json, "]}\n");
+    request_answer_durable(request, 200, &json);
+}
+
+struct fires_state {
+    uint64_t job_id;
+    usec_t before_usec;
+    size_t max;
+    struct fire_view *fires;
+    size_t n;
+};
+
+static int run_fires(struct history_read *read, struct history *history, struct err *err)
+{
+    struct request *request = request_of(read);
+    struct fires_state *state = request->state;
+    return history_fires(history, state->job_id, state->before_usec, state->max, &request->arena, &state->fires, &state->n, err);
+}
+
+static void done_fires(struct history_read *read)
+{
+    struct request *request = request_of(read);
+    const struct fires_state *state = request->state;
+    if (read->code < 0) {
+        request_err(request, &read->err);
+        return;
+    }
+    struct buf json = {0};
+    char text[40];
+    buf_adds(&json, "{\"fires\":[");
+    for (size_t i = 0; i < state->n; i++) {
+        const struct fire_view *fire = &state->fires[i];
+        buf_printf(&json, "%s{\"nominal_at\":\"%s\"", i > 0 ? "," : "", time_format(text, fire->nominal_usec));
+        buf_printf(&json, ",\"at\":\"%s\",\"trigger\":%" PRIu32 ",\"outcome\":\"%s\",\"run_id\":", time_format(text, fire->at_usec), fire->trigger,
+                   fire_outcome_name(fire->outcome));
+        if (fire->run_id != 0)
+            buf_printf(&json, "%" PRIu64, fire->run_id);
+        else
+            buf_adds(&json, "null");
+        buf_printf(&json, ",\"missed\":%" PRIu32 "}", fire->n_missed);
+    }
+    if (state->n == state->max)
+        buf_printf(&json, "],\"next_before\":\"%s\"}\n", time_format(text, state->fires[state->n - 1].nominal_usec));
+    else
+        buf_adds(&json, "],\"next_before\":null}\n");
+    request_answer(request, 200, &json);
+    buf_release(&json);
+}
+
+void api_job_fires(void *context, struct http_request *http)
+{
+    struct server *server = context;
+    static const char *const names[] = {"before", "max", NULL};
+    usec_t before;
+    size_t max;
+    struct job_view view;
+    const struct job_spec *spec;
+    if (!query_only(http, names) || !query_time(http, "before", 0, &before) || !query_max(server, http, 100, &max))
+        return;
+    struct request *request = find_job(server, http, &view, &spec);
+    if (request == NULL)
+        return;
+    struct fires_state *state = arena_new(&request->arena, struct fires_state);
+    *state = (struct fires_state){.job_id = view.job_id, .before_usec = before, .max = max};
+    request->state = state;
+    request_read(request, true, run_fires, done_fires);
+}
+
+// ---- what people ask of a job
+
+static void replied_job(struct request *request, const struct fx_reply *reply)
+{
+    if (request_failed(request, reply))
+        return;
+    struct buf json = {0};
+    buf_printf(&json, "{\"job_id\":%" PRIu64 "}\n", reply->job_id);
+    request_answer(request, 200, &json);
+    buf_release(&json);
+}
+
+static void change_job(struct server *server, struct http_request *http, enum job_state to)
+{
+    struct request *request = request_new(server, http);
+    struct event event = {.kind = EV_JOB_HOLD, .job_hold = {.namespace_name = http_param(http, 0), .name = http_param(http, 1), .to = to}};
+    request_event(request, &event, replied_job);
+}
+
+void api_job_hold(void *server, struct http_request *http)
+{
+    change_job(server, http, JOB_HELD);
+}
+
+void api_job_release(void *server, struct http_request *http)
+{
+    change_job(server, http, JOB_ACTIVE);
+}
+
+void api_job_delete(void *server, struct http_request *http)
+{
+    change_job(server, http, JOB_DELETED);
+}
+
+static void replied_start(struct request *request, const struct fx_reply *reply)
+{
+    if (request_failed(request, reply))
+        return;
+    struct buf json = {0};
+    buf_printf(&json, "{\"run_id\":%" PRIu64 ",\"existing\":%s}\n", reply->run_id, reply->existing ? "true" : "false");
+    request_answer(request, reply->existing ? 200 : 201, &json);
+    buf_release(&json);
+}
+
+void api_job_start(void *context, struct http_request *http)
+{
+    struct server *server = context;
+    static const char *const names[] = {"held", NULL};
+    struct event event = {.kind = EV_START_JOB};
+    if (!server_takes_work(server, http) || !query_only(http, names) || !query_flag(http, "held", &event.start_job.held))
+        return;
+    struct request *request = request_new(server, http);
+    if (!idempotency_key(request, &event.start_job.idempotency_key))
+        return;
+    event.start_job.namespace_name = http_param(http, 0);
+    event.start_job.name = http_param(http, 1);
+    request_event(request, &event, replied_start);
+}
+
+static void replied_cancel(struct request *request, const struct fx_reply *reply)
+{
+    if (request_failed(request, reply))
+        return;
+    struct buf json = {0};
+    buf_printf(&json, "{\"cancelled\":%" PRIu32 "}\n", reply->count);
+    request_answer(request, 202, &json);
+    buf_release(&json);
+}
+
+void api_job_cancel(void *context, struct http_request *http)
+{
+    struct request *request = request_new(context, http);
+    struct event event = {.kind = EV_CANCEL_JOB, .cancel_job = {.namespace_name = http_param(http, 0), .name = http_param(http, 1)}};
+    request_event(request, &event, replied_cancel);
+}
