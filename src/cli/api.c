@@ -148,18 +148,18 @@ int runs_query(const struct cli *cli, struct buf *path, struct err *err)
     return 0;
 }
 
-const char *json_text(const json_t *object, const char *key)
+const char *answer_text(const json_t *object, const char *key)
 {
     return json_string_value(json_object_get(object, key));
 }
 
-int64_t json_number(const json_t *object, const char *key)
+int64_t answer_number(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);
     return json_is_real(value) ? (int64_t)json_real_value(value) : json_integer_value(value);
 }
 
-bool json_given(const json_t *object, const char *key)
+bool answer_has(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);
     return value != NULL && !json_is_null(value);
@@ -167,10 +167,10 @@ bool json_given(const json_t *object, const char *key)
 
 const char *job_label(struct buf *buf, const json_t *object)
 {
-    const char *name = json_text(object, "job");
+    const char *name = answer_text(object, "job");
     if (name == NULL)
-        name = json_text(object, "name");
-    const char *namespace = json_text(object, "namespace");
+        name = answer_text(object, "name");
+    const char *namespace = answer_text(object, "namespace");
     buf_clear(buf);
     if (name == NULL)
         buf_adds(buf, "-");
@@ -191,12 +191,12 @@ void print_json(const json_t *value)
 
 bool run_is_over(const json_t *run)
 {
-    const char *name = json_text(run, "state");
+    const char *name = answer_text(run, "state");
     int state = name != NULL ? run_state_from_name(name) : -1;
-    return state >= 0 ? run_state_terminal((enum run_state)state) : json_given(run, "ended_at");
+    return state >= 0 ? run_state_terminal((enum run_state)state) : answer_has(run, "ended_at");
 }
 
 int run_exit_status(const json_t *run)
 {
-    return str_eq(json_text(run, "state"), "succeeded") ? 0 : 1;
+    return str_eq(answer_text(run, "state"), "succeeded") ? 0 : 1;
 }

@@ -34,9 +34,9 @@ int instant_arg(const char *option, const char *text, bool ahead, char ret[stati
 int runs_query(const struct cli *, struct buf *path, struct err *err);
 
 // Fields of an answer; NULL objects and fields are allowed everywhere.
-const char *json_text(const json_t *, const char *key);  // NULL when absent or no string
-int64_t json_number(const json_t *, const char *key);    // 0 when absent
-bool json_given(const json_t *, const char *key);        // present and not null
+const char *answer_text(const json_t *, const char *key);  // NULL when absent or no string
+int64_t answer_number(const json_t *, const char *key);    // 0 when absent
+bool answer_has(const json_t *, const char *key);        // present and not null
 // "default/nightly" is "nightly"; others keep their namespace. "-" without a job.
 const char *job_label(struct buf *, const json_t *run_or_job);
 

@@ -42,7 +42,7 @@ static int job_cancel(struct cli *cli, const char *word, struct err *err)
     if (rc == 0)
         rc = client_post(cli->client, NULL, &answer, err, "%s/cancel", path.data);
     if (rc == 0)
-        cli_remark(cli, "%lld runs of job %s are being cancelled", (long long)json_number(answer, "cancelled"), word);
+        cli_remark(cli, "%lld runs of job %s are being cancelled", (long long)answer_number(answer, "cancelled"), word);
     json_decref(answer);
     return rc;
 }
@@ -107,7 +107,7 @@ static int run_wait(struct cli *cli, uint64_t run_id, usec_t until_usec, struct 
         if (rc < 0)
             return rc;
         if (run_is_over(run)) {
-            cli_remark(cli, "run %llu: %s", (unsigned long long)run_id, json_text(run, "state"));
+            cli_remark(cli, "run %llu: %s", (unsigned long long)run_id, answer_text(run, "state"));
             cli->exit_status |= run_exit_status(run);
             json_decref(run);
             return 0;

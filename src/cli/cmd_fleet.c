@@ -17,8 +17,8 @@ static void cpu_cell(struct table *table, const json_t *node)
 {
     char used[32];
     char all[32];
-    cpu_format(used, (uint64_t)json_number(json_object_get(node, "used"), "cpu_millis"));
-    cpu_format(all, (uint64_t)json_number(json_object_get(node, "capacity"), "cpu_millis"));
+    cpu_format(used, (uint64_t)answer_number(json_object_get(node, "used"), "cpu_millis"));
+    cpu_format(all, (uint64_t)answer_number(json_object_get(node, "capacity"), "cpu_millis"));
     table_addf(table, "%s/%s", used, all);
 }
 
@@ -26,8 +26,8 @@ static void memory_cell(struct table *table, const json_t *node)
 {
     char used[32];
     char all[32];
-    size_format(used, (uint64_t)json_number(json_object_get(node, "used"), "memory_bytes"));
-    size_format(all, (uint64_t)json_number(json_object_get(node, "capacity"), "memory_bytes"));
+    size_format(used, (uint64_t)answer_number(json_object_get(node, "used"), "memory_bytes"));
+    size_format(all, (uint64_t)answer_number(json_object_get(node, "capacity"), "memory_bytes"));
     table_addf(table, "%s/%s", used, all);
 }
 
@@ -50,14 +50,14 @@ static void nodes_print(const json_t *rows)
         json_t *value;
         json_object_foreach(json_object_get(node, "labels"), key, value)
             buf_printf(&labels, "%s%s=%s", labels.len > 0 ? " " : "", key, json_is_string(value) ? json_string_value(value) : "");
-        table_add(&table, json_text(node, "node"));
-        table_add_colour(&table, json_text(node, "state"), state_colour(json_text(node, "state")));
-        table_add_colour(&table, json_text(node, "admission"), state_colour(json_text(node, "admission")));
-        table_addf(&table, "%lld", (long long)json_number(node, "tasks"));
+        table_add(&table, answer_text(node, "node"));
+        table_add_colour(&table, answer_text(node, "state"), state_colour(answer_text(node, "state")));
+        table_add_colour(&table, answer_text(node, "admission"), state_colour(answer_text(node, "admission")));
+        table_addf(&table, "%lld", (long long)answer_number(node, "tasks"));
         cpu_cell(&table, node);
         memory_cell(&table, node);
-        table_add(&table, text_ago(ago, json_text(node, "since"), clock_wall_usec()));
-        table_add(&table, json_text(node, "version"));
+        table_add(&table, text_ago(ago, answer_text(node, "since"), clock_wall_usec()));
+        table_add(&table, answer_text(node, "version"));
         table_add(&table, labels.data);
     }
     table_print(&table, stdout, term_width(stdout));
@@ -99,7 +99,7 @@ int cmd_nodes(struct cli *cli, struct err *err)
             const json_t *warning = NULL;
             json_array_foreach(json_object_get(node, "warnings"), j, warning)
                 if (single && json_is_string(warning))
-                    cli_remark(cli, "%s: %s", json_text(node, "node"), json_string_value(warning));
+                    cli_remark(cli, "%s: %s", answer_text(node, "node"), json_string_value(warning));
         }
     }
     json_decref(rows);
@@ -163,8 +163,8 @@ int cmd_version(struct cli *cli, struct err *err)
     printf("muster %s\n", MUSTER_VERSION);
     if (found) {
         printf("server ");
-        term_print(stdout, json_text(server, "version") != NULL ? json_text(server, "version") : "-");
-        printf(", epoch %lld\n", (long long)json_number(server, "epoch"));
+        term_print(stdout, answer_text(server, "version") != NULL ? answer_text(server, "version") : "-");
+        printf(", epoch %lld\n", (long long)answer_number(server, "epoch"));
     }
     json_decref(server);
     return 0;

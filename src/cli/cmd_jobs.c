@@ -54,7 +54,7 @@ int cmd_apply(struct cli *cli, struct err *err)
             cleanup_buf struct buf label = {0};
             bool changed = json_is_true(json_object_get(job, "changed"));
             const char *word = args_has(cli->args, OPT_DRY_RUN) ? "is valid" : changed ? "is stored" : "did not change";
-            cli_remark(cli, "job %s %s (version %lld)", job_label(&label, job), word, (long long)json_number(job, "version"));
+            cli_remark(cli, "job %s %s (version %lld)", job_label(&label, job), word, (long long)answer_number(job, "version"));
         }
     }
     json_decref(answer);
@@ -79,9 +79,9 @@ static int jobs_fetch(struct cli *cli, int64_t max, json_t *rows, bool *ret_more
         size_t i = 0;
         json_t *job = NULL;
         json_array_foreach(json_object_get(answer, "jobs"), i, job)
-            if (namespace == NULL || str_eq(json_text(job, "namespace"), namespace))
+            if (namespace == NULL || str_eq(answer_text(job, "namespace"), namespace))
                 json_array_append(rows, job);
-        uint64_t next = (uint64_t)json_number(answer, "next_after");
+        uint64_t next = (uint64_t)answer_number(answer, "next_after");
         *ret_more = next > after;
         after = next;
         json_decref(answer);
@@ -110,17 +110,17 @@ static void jobs_print(const json_t *rows)
         const json_t *schedule = NULL;
         json_array_foreach(json_object_get(job, "schedules"), j, schedule)
             buf_printf(&schedules, "%s%s", j > 0 ? "; " : "", json_is_string(schedule) ? json_string_value(schedule) : "");
-        const char *state = json_text(job, "state");
+        const char *state = answer_text(job, "state");
         table_add(&table, job_label(&label, job));
         table_add_colour(&table, state, state_colour(state));
-        table_addf(&table, "%lld", (long long)json_number(job, "version"));
+        table_addf(&table, "%lld", (long long)answer_number(job, "version"));
         table_add(&table, schedules.data);
-        table_add(&table, text_ago(ago, json_text(job, "next_at"), now_usec));
-        if (json_number(job, "last_run") > 0)
-            table_addf(&table, "%lld", (long long)json_number(job, "last_run"));
+        table_add(&table, text_ago(ago, answer_text(job, "next_at"), now_usec));
+        if (answer_number(job, "last_run") > 0)
+            table_addf(&table, "%lld", (long long)answer_number(job, "last_run"));
         else
             table_add(&table, NULL);
-        table_addf(&table, "%lld", (long long)json_number(job, "active_runs"));
+        table_addf(&table, "%lld", (long long)answer_number(job, "active_runs"));
     }
     table_print(&table, stdout, term_width(stdout));
     table_release(&table);

@@ -38,7 +38,7 @@ static int runs_fetch(struct cli *cli, const char *path, int64_t max, json_t **r
             return rc;
         }
         json_array_extend(rows, json_object_get(answer, "runs"));
-        uint64_t next = (uint64_t)json_number(answer, "next_before");
+        uint64_t next = (uint64_t)answer_number(answer, "next_before");
         *ret_more = next > 0 && (before == 0 || next < before);
         before = next;
         json_decref(answer);
@@ -51,9 +51,9 @@ static int runs_fetch(struct cli *cli, const char *path, int64_t max, json_t **r
 static void tasks_cell(struct table *table, const json_t *run)
 {
     const json_t *tasks = json_object_get(run, "tasks");
-    long long total = json_number(tasks, "total");
-    long long succeeded = json_number(tasks, "succeeded");
-    long long failed = json_number(tasks, "failed") + json_number(tasks, "lost") + json_number(tasks, "expired");
+    long long total = answer_number(tasks, "total");
+    long long succeeded = answer_number(tasks, "succeeded");
+    long long failed = answer_number(tasks, "failed") + answer_number(tasks, "lost") + answer_number(tasks, "expired");
     if (failed > 0)
         table_addf(table, "%lld/%lld, %lld failed", succeeded, total, failed);
     else
@@ -75,15 +75,15 @@ static void runs_print(const json_t *rows)
     {
         cleanup_buf struct buf job = {0};
         char text[40];
-        const char *state = json_text(run, "state");
+        const char *state = answer_text(run, "state");
         bool held = json_is_true(json_object_get(run, "held")) && !run_is_over(run);
-        table_addf(&table, "%lld", (long long)json_number(run, "run_id"));
+        table_addf(&table, "%lld", (long long)answer_number(run, "run_id"));
         table_add(&table, job_label(&job, run));
         table_add_colour(&table, held ? "held" : state, state_colour(held ? "held" : state));
         tasks_cell(&table, run);
-        table_add(&table, json_text(run, "queue"));
-        table_add(&table, text_ago(text, json_text(run, "submitted_at"), now_usec));
-        table_add(&table, text_between(text, json_text(run, "started_at"), json_text(run, "ended_at"), now_usec));
+        table_add(&table, answer_text(run, "queue"));
+        table_add(&table, text_ago(text, answer_text(run, "submitted_at"), now_usec));
+        table_add(&table, text_between(text, answer_text(run, "started_at"), answer_text(run, "ended_at"), now_usec));
     }
     table_print(&table, stdout, term_width(stdout));
     table_release(&table);
@@ -109,7 +109,7 @@ static int runs_list(struct cli *cli, const char *path, const char *none, struct
         size_t i = 0;
         const json_t *run = NULL;
         json_array_foreach(rows, i, run)
-            printf("%lld\n", (long long)json_number(run, "run_id"));
+            printf("%lld\n", (long long)answer_number(run, "run_id"));
     } else if (json_array_size(rows) == 0) {
         cli_remark(cli, "%s", none);
     } else {
@@ -180,13 +180,13 @@ static int history_fires(struct cli *cli, struct err *err)
     const json_t *fire = NULL;
     json_array_foreach(json_object_get(answer, "fires"), i, fire)
     {
-        table_add(&table, json_text(fire, "nominal_at"));
-        table_add(&table, json_text(fire, "outcome"));
-        if (json_number(fire, "run_id") > 0)
-            table_addf(&table, "%lld", (long long)json_number(fire, "run_id"));
+        table_add(&table, answer_text(fire, "nominal_at"));
+        table_add(&table, answer_text(fire, "outcome"));
+        if (answer_number(fire, "run_id") > 0)
+            table_addf(&table, "%lld", (long long)answer_number(fire, "run_id"));
         else
             table_add(&table, NULL);
-        table_addf(&table, "%lld", (long long)json_number(fire, "missed"));
+        table_addf(&table, "%lld", (long long)answer_number(fire, "missed"));
     }
     if (i == 0)
         cli_remark(cli, "nothing has been due yet");
@@ -230,7 +230,7 @@ static int export_pages(struct cli *cli, const char *path, FILE *file, struct er
         bool failed = false;
         json_array_foreach(json_object_get(answer, "runs"), i, run)
             failed |= json_dumpf(run, file, JSON_COMPACT) < 0 || fputc('\n', file) == EOF;
-        uint64_t next = (uint64_t)json_number(answer, "next_before");
+        uint64_t next = (uint64_t)answer_number(answer, "next_before");
         more = next > 0 && (before == 0 || next < before);
         before = next;
         json_decref(answer);

@@ -58,7 +58,7 @@ static int submit(struct cli *cli, const struct spec_file *file, uint64_t *ret_r
     int rc = client_call(cli->client, &call, &answer, err);
     if (rc < 0)
         return spec_file_tell(cli, file, rc, err);
-    *ret_run_id = (uint64_t)json_number(answer, "run_id");
+    *ret_run_id = (uint64_t)answer_number(answer, "run_id");
     if (key != NULL && json_is_true(json_object_get(answer, "existing")))
         cli_remark(cli, "this was submitted before, as run %llu", (unsigned long long)*ret_run_id);
     json_decref(answer);
@@ -89,7 +89,7 @@ int cmd_run(struct cli *cli, struct err *err)
 // The run that an answer names: followed with --follow, else its id is printed.
 static int begun(struct cli *cli, json_t *answer, struct err *err)
 {
-    uint64_t run_id = (uint64_t)json_number(answer, "run_id");
+    uint64_t run_id = (uint64_t)answer_number(answer, "run_id");
     json_decref(answer);
     if (run_id == 0)
         return err_set(err, ERR_PROTOCOL, "the server answered without the id of the run");
@@ -212,12 +212,12 @@ static int run_print(struct logs *logs, struct err *err)
         json_array_foreach(json_object_get(page, "tasks"), i, task)
         {
             struct err problem = {0};
-            uint32_t index = (uint32_t)json_number(task, "index");
-            bool begun_once = json_number(task, "attempt") > 0;
+            uint32_t index = (uint32_t)answer_number(task, "index");
+            bool begun_once = answer_number(task, "attempt") > 0;
             if (begun_once && task_print(logs, index, &problem) < 0 && problem.code != ERR_NOT_FOUND)
                 cli_remark(logs->cli, "task %u: %s", index, problem.text);
         }
-        int64_t next = json_given(page, "next_from") ? json_number(page, "next_from") : -1;
+        int64_t next = answer_has(page, "next_from") ? answer_number(page, "next_from") : -1;
         from = next > from ? next : -1;
         json_decref(page);
     }
@@ -262,7 +262,7 @@ int cmd_logs(struct cli *cli, struct err *err)
     rc = client_get(cli->client, &run, err, "/v1/runs/%llu", (unsigned long long)logs.run_id);
     if (rc < 0)
         return rc;
-    logs.prefix = json_number(json_object_get(run, "tasks"), "total") != 1;
+    logs.prefix = answer_number(json_object_get(run, "tasks"), "total") != 1;
     json_decref(run);
     return run_print(&logs, err);
 }

@@ -30,14 +30,14 @@ static void field(const char *name, enum colour colour, const char *fmt, ...)
 
 static void field_text(const char *name, const json_t *object, const char *key)
 {
-    if (json_text(object, key) != NULL)
-        field(name, COLOUR_NONE, "%s", json_text(object, key));
+    if (answer_text(object, key) != NULL)
+        field(name, COLOUR_NONE, "%s", answer_text(object, key));
 }
 
 static void field_time(const char *name, const json_t *object, const char *key)
 {
     char ago[40];
-    const char *text = json_text(object, key);
+    const char *text = answer_text(object, key);
     if (text != NULL)
         field(name, COLOUR_NONE, "%s (%s)", text, text_ago(ago, text, clock_wall_usec()));
 }
@@ -70,8 +70,8 @@ static void command_show(const json_t *spec)
         text_fit(&fitted, text.data, 200);
         field("command", COLOUR_NONE, "%s", fitted.len > 0 ? fitted.data : "-");
     }
-    if (json_text(spec, "script") != NULL)
-        field("script", COLOUR_NONE, "%zu bytes", strlen(json_text(spec, "script")));
+    if (answer_text(spec, "script") != NULL)
+        field("script", COLOUR_NONE, "%zu bytes", strlen(answer_text(spec, "script")));
 }
 
 static void run_counts_show(const json_t *run)
@@ -79,10 +79,10 @@ static void run_counts_show(const json_t *run)
     static const char *const states[] = {"pending", "backoff", "placed", "running", "stopping", "succeeded", "failed", "cancelled", "expired", "lost"};
     const json_t *tasks = json_object_get(run, "tasks");
     cleanup_buf struct buf text = {0};
-    buf_printf(&text, "%lld", (long long)json_number(tasks, "total"));
+    buf_printf(&text, "%lld", (long long)answer_number(tasks, "total"));
     const char *separator = ": ";
     for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
-        long long count = json_number(tasks, states[i]);
+        long long count = answer_number(tasks, states[i]);
         if (count > 0) {
             buf_printf(&text, "%s%lld %s", separator, count, states[i]);
             separator = ", ";
@@ -95,41 +95,41 @@ static void run_show(const json_t *run)
 {
     cleanup_buf struct buf job = {0};
     char took[40];
-    const char *state = json_text(run, "state");
-    field("run", COLOUR_BOLD, "%lld", (long long)json_number(run, "run_id"));
-    if (json_text(run, "job") != NULL)
-        field("job", COLOUR_NONE, "%s (version %lld)", job_label(&job, run), (long long)json_number(run, "job_version"));
+    const char *state = answer_text(run, "state");
+    field("run", COLOUR_BOLD, "%lld", (long long)answer_number(run, "run_id"));
+    if (answer_text(run, "job") != NULL)
+        field("job", COLOUR_NONE, "%s (version %lld)", job_label(&job, run), (long long)answer_number(run, "job_version"));
     field("state", state_colour(state), "%s%s", state != NULL ? state : "-", json_is_true(json_object_get(run, "held")) ? ", held" : "");
     run_counts_show(run);
     command_show(json_object_get(run, "spec"));
-    field("queue", COLOUR_NONE, "%s, priority %lld", json_text(run, "queue") != NULL ? json_text(run, "queue") : "-",
-          (long long)json_number(run, "priority"));
+    field("queue", COLOUR_NONE, "%s, priority %lld", answer_text(run, "queue") != NULL ? answer_text(run, "queue") : "-",
+          (long long)answer_number(run, "priority"));
     field_time("submitted", run, "submitted_at");
     field_text("submitted by", run, "submitted_by");
     field_time("due", run, "nominal_at");
     field_time("started", run, "started_at");
     field_time("ended", run, "ended_at");
-    if (json_text(run, "started_at") != NULL)
-        field("took", COLOUR_NONE, "%s", text_between(took, json_text(run, "started_at"), json_text(run, "ended_at"), clock_wall_usec()));
-    if (json_number(run, "rerun_of") > 0)
-        field("rerun of", COLOUR_NONE, "%lld", (long long)json_number(run, "rerun_of"));
+    if (answer_text(run, "started_at") != NULL)
+        field("took", COLOUR_NONE, "%s", text_between(took, answer_text(run, "started_at"), answer_text(run, "ended_at"), clock_wall_usec()));
+    if (answer_number(run, "rerun_of") > 0)
+        field("rerun of", COLOUR_NONE, "%lld", (long long)answer_number(run, "rerun_of"));
     labels_show(run);
 }
 
 // "exit 3", "signal 9 (oom)", ...
 static void end_text(struct buf *buf, const json_t *task)
 {
-    const char *outcome = json_text(task, "outcome");
+    const char *outcome = answer_text(task, "outcome");
     buf_init(buf);
     if (outcome == NULL)
         return;
     if (str_eq(outcome, "exit"))
-        buf_printf(buf, "exit status %lld", (long long)json_number(task, "exit_code"));
+        buf_printf(buf, "exit status %lld", (long long)answer_number(task, "exit_code"));
     else if (str_eq(outcome, "signal"))
-        buf_printf(buf, "signal %lld", (long long)json_number(task, "signal"));
+        buf_printf(buf, "signal %lld", (long long)answer_number(task, "signal"));
     else
         buf_adds(buf, outcome);
-    const char *message = json_text(task, "message");
+    const char *message = answer_text(task, "message");
     if (message != NULL && message[0] != '\0')
         buf_printf(buf, ": %s", message);
 }
@@ -149,17 +149,17 @@ static void tasks_table(const json_t *rows, bool attempts)
     {
         char text[40];
         const json_t *usage = json_object_get(task, "usage");
-        const char *state = json_text(task, "state");
-        table_addf(&table, "%lld", (long long)json_number(task, attempts ? "attempt" : "index"));
-        table_addf(&table, "%lld", (long long)json_number(task, attempts ? "fence" : "attempt"));
+        const char *state = answer_text(task, "state");
+        table_addf(&table, "%lld", (long long)answer_number(task, attempts ? "attempt" : "index"));
+        table_addf(&table, "%lld", (long long)answer_number(task, attempts ? "fence" : "attempt"));
         table_add_colour(&table, state, state_colour(state));
-        table_add(&table, json_text(task, "node"));
-        table_add(&table, text_ago(text, json_text(task, "started_at"), now_usec));
-        table_add(&table, text_between(text, json_text(task, "started_at"), json_text(task, "ended_at"), now_usec));
+        table_add(&table, answer_text(task, "node"));
+        table_add(&table, text_ago(text, answer_text(task, "started_at"), now_usec));
+        table_add(&table, text_between(text, answer_text(task, "started_at"), answer_text(task, "ended_at"), now_usec));
         if (json_is_object(usage)) {
             char size[32];
             table_addf(&table, "%.2f s", json_number_value(json_object_get(usage, "cpu_seconds")));
-            table_add(&table, size_format(size, (uint64_t)json_number(usage, "memory_peak_bytes")));
+            table_add(&table, size_format(size, (uint64_t)answer_number(usage, "memory_peak_bytes")));
         } else {
             table_add(&table, NULL);
             table_add(&table, NULL);
@@ -195,7 +195,7 @@ static int run_cmd_show(struct cli *cli, uint64_t run_id, struct err *err)
         run_show(run);
         putchar('\n');
         tasks_table(json_object_get(tasks, "tasks"), false);
-        if (json_given(tasks, "next_from"))
+        if (answer_has(tasks, "next_from"))
             cli_remark(cli, "these are the first %lld tasks; --max and --state choose others, RUN/INDEX shows one", (long long)max);
     }
     json_decref(run);
@@ -214,11 +214,11 @@ static int task_cmd_show(struct cli *cli, uint64_t run_id, uint32_t index, struc
         json_decref(task);
         return 0;
     }
-    const char *state = json_text(task, "state");
+    const char *state = answer_text(task, "state");
     cleanup_buf struct buf end = {0};
     field("task", COLOUR_BOLD, "%llu/%u", (unsigned long long)run_id, index);
     field("state", state_colour(state), "%s", state != NULL ? state : "-");
-    field("attempt", COLOUR_NONE, "%lld", (long long)json_number(task, "attempt"));
+    field("attempt", COLOUR_NONE, "%lld", (long long)answer_number(task, "attempt"));
     field_text("node", task, "node");
     field_time("placed", task, "placed_at");
     field_time("started", task, "started_at");
@@ -252,9 +252,9 @@ static int job_cmd_show(struct cli *cli, const char *word, struct err *err)
         return 0;
     }
     cleanup_buf struct buf label = {0};
-    const char *state = json_text(job, "state");
-    field("job", COLOUR_BOLD, "%s (id %lld, version %lld)", job_label(&label, job), (long long)json_number(job, "job_id"),
-          (long long)json_number(job, "version"));
+    const char *state = answer_text(job, "state");
+    field("job", COLOUR_BOLD, "%s (id %lld, version %lld)", job_label(&label, job), (long long)answer_number(job, "job_id"),
+          (long long)answer_number(job, "version"));
     field("state", state_colour(state), "%s", state != NULL ? state : "-");
     command_show(json_object_get(job, "spec"));
     size_t i = 0;
@@ -262,9 +262,9 @@ static int job_cmd_show(struct cli *cli, const char *word, struct err *err)
     json_array_foreach(json_object_get(job, "schedules"), i, schedule)
         field(i == 0 ? "schedule" : "", COLOUR_NONE, "%s", json_is_string(schedule) ? json_string_value(schedule) : "");
     field_time("due next", job, "next_at");
-    if (json_number(job, "last_run") > 0)
-        field("last run", COLOUR_NONE, "%lld", (long long)json_number(job, "last_run"));
-    field("runs under way", COLOUR_NONE, "%lld", (long long)json_number(job, "active_runs"));
+    if (answer_number(job, "last_run") > 0)
+        field("last run", COLOUR_NONE, "%lld", (long long)answer_number(job, "last_run"));
+    field("runs under way", COLOUR_NONE, "%lld", (long long)answer_number(job, "active_runs"));
     field_time("applied", job, "applied_at");
     labels_show(json_object_get(job, "spec"));
     printf("\n");
@@ -317,18 +317,18 @@ int cmd_why(struct cli *cli, struct err *err)
         json_decref(why);
         return 0;
     }
-    const char *sentence = json_text(why, "sentence");
+    const char *sentence = answer_text(why, "sentence");
     term_print(stdout, sentence != NULL ? sentence : "nothing is known");
     putchar('\n');
     field_text("reason", why, "reason");
     field_time("until", why, "until");
-    if (json_number(why, "waits_for_run") > 0)
-        field("waits for", COLOUR_NONE, "run %lld", (long long)json_number(why, "waits_for_run"));
+    if (answer_number(why, "waits_for_run") > 0)
+        field("waits for", COLOUR_NONE, "run %lld", (long long)answer_number(why, "waits_for_run"));
     field_text("node", why, "node");
-    if (json_number(why, "nodes") > 0)
+    if (answer_number(why, "nodes") > 0)
         field("nodes", COLOUR_NONE, "%lld: %lld satisfy the constraints, %lld of them are large enough, %lld of them take work now",
-              (long long)json_number(why, "nodes"), (long long)json_number(why, "nodes_matching"),
-              (long long)json_number(why, "nodes_large_enough"), (long long)json_number(why, "nodes_open"));
+              (long long)answer_number(why, "nodes"), (long long)answer_number(why, "nodes_matching"),
+              (long long)answer_number(why, "nodes_large_enough"), (long long)answer_number(why, "nodes_open"));
     json_decref(why);
     return 0;
 }

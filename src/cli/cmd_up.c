@@ -212,8 +212,8 @@ static bool endpoint_is_ours(struct up *up)
     if (fs_read(path.data, 65536, &text, NULL) < 0)
         return false;
     json_t *root = json_loadb(text.data, text.len, 0, NULL);
-    const char *agents = json_text(root, "agents");
-    bool ours = agents != NULL && json_number(root, "pid") == up->server.pid;
+    const char *agents = answer_text(root, "agents");
+    bool ours = agents != NULL && answer_number(root, "pid") == up->server.pid;
     if (ours) {
         buf_clear(&up->agents_address);
         buf_adds(&up->agents_address, agents);
@@ -319,8 +319,8 @@ static size_t agents_online(struct up *up, bool tell)
     {
         bool ours = false;
         for (size_t k = 0; k < up->n_agents; k++)
-            ours |= str_eq(json_text(node, "node"), up->agents[k].name);
-        if (!ours || !str_eq(json_text(node, "state"), "online"))
+            ours |= str_eq(answer_text(node, "node"), up->agents[k].name);
+        if (!ours || !str_eq(answer_text(node, "state"), "online"))
             continue;
         size_t j = 0;
         const json_t *warning = NULL;

@@ -178,11 +178,11 @@ static void track_open(struct follow *follow, struct track *track)
 // Moves a track on by what the server says of its task.
 static void track_update(struct follow *follow, struct track *track, const json_t *task)
 {
-    uint32_t attempt = (uint32_t)json_number(task, "attempt");
-    const char *name = json_text(task, "state");
+    uint32_t attempt = (uint32_t)answer_number(task, "attempt");
+    const char *name = answer_text(task, "state");
     int state = name != NULL ? task_state_from_name(name) : -1;
     bool terminal = state >= 0 && task_state_terminal((enum task_state)state);
-    bool started = json_given(task, "started_at") || terminal || state == TASK_RUNNING || state == TASK_STOPPING || state == TASK_BACKOFF;
+    bool started = answer_has(task, "started_at") || terminal || state == TASK_RUNNING || state == TASK_STOPPING || state == TASK_BACKOFF;
     track->over = terminal;
     if (track->begun && track->open == 0) {
         // This attempt has been printed, or had no output that the server knew of.
@@ -197,7 +197,7 @@ static void track_update(struct follow *follow, struct track *track, const json_
         }
     }
     const json_t *usage = json_object_get(task, "usage");
-    bool silent = terminal && track->attempt == attempt && json_given(usage, "output_bytes") && json_number(usage, "output_bytes") == 0;
+    bool silent = terminal && track->attempt == attempt && answer_has(usage, "output_bytes") && answer_number(usage, "output_bytes") == 0;
     if (!track->begun && !track->drained) {
         if (silent || (terminal && attempt == 0))
             track->drained = true; // it wrote nothing, or never had an attempt
@@ -253,10 +253,10 @@ static int scan_ahead(struct follow *follow, struct err *err)
         {
             if (follow->n_tracks == TRACKS_MAX)
                 break;
-            last = json_number(task, "index");
+            last = answer_number(task, "index");
             track_update(follow, track_add(follow, (uint32_t)last), task);
         }
-        int64_t next = json_given(page, "next_from") ? json_number(page, "next_from") : -1;
+        int64_t next = answer_has(page, "next_from") ? answer_number(page, "next_from") : -1;
         follow->scan_from = next > last ? next : -1;
         json_decref(page);
         tracks_sweep(follow);
@@ -300,7 +300,7 @@ static int scan_tracked(struct follow *follow, struct err *err)
     const json_t *task = NULL;
     json_array_foreach(json_object_get(page, "tasks"), i, task)
     {
-        struct track *track = track_find(follow, (uint32_t)json_number(task, "index"));
+        struct track *track = track_find(follow, (uint32_t)answer_number(task, "index"));
         if (track != NULL)
             track_update(follow, track, task);
     }
@@ -389,9 +389,9 @@ static int exit_status_fill(struct follow *follow, struct err *err)
             return rc;
         task = json_array_get(json_object_get(page, "tasks"), 0);
     }
-    const char *state = json_text(follow->run, "state");
-    const char *outcome = json_text(task, "outcome");
-    const char *message = json_text(task, "message");
+    const char *state = answer_text(follow->run, "state");
+    const char *outcome = answer_text(task, "outcome");
+    const char *message = answer_text(task, "message");
     bool said = str_eq(outcome, "exit") || str_eq(outcome, "succeeded"); // the program said it all by its exit status
     if (state != NULL && !str_eq(state, "succeeded") && !said)
         cli_remark(follow->cli, "run %llu: %s%s%s%s%s", (unsigned long long)follow->options->run_id, state, outcome != NULL ? ", " : "",
@@ -407,7 +407,7 @@ int follow_run(struct cli *cli, const struct follow_options *options, struct err
     int rc = client_get(cli->client, &follow.run, err, "/v1/runs/%llu", (unsigned long long)options->run_id);
     if (rc < 0)
         return rc;
-    follow.single = options->one_task || json_number(json_object_get(follow.run, "tasks"), "total") == 1;
+    follow.single = options->one_task || answer_number(json_object_get(follow.run, "tasks"), "total") == 1;
     follow.ended = run_is_over(follow.run);
     follow.progress_usec = clock_mono_usec();
     if (options->one_task)

@@ -51,13 +51,13 @@ void output_end(struct output *output)
 
 int work_exit_status(const json_t *run, const json_t *task)
 {
-    if (str_eq(json_text(run, "state"), "succeeded"))
+    if (str_eq(answer_text(run, "state"), "succeeded"))
         return 0;
-    const char *outcome = json_text(task, "outcome");
+    const char *outcome = answer_text(task, "outcome");
     if (str_eq(outcome, "spawn"))
         return 127;
-    int64_t exit_code = json_number(task, "exit_code");
-    int64_t signal = json_number(task, "signal");
+    int64_t exit_code = answer_number(task, "exit_code");
+    int64_t signal = answer_number(task, "signal");
     if (signal > 0 && signal < 128)
         return 128 + (int)signal;
     return exit_code > 0 && exit_code < 256 ? (int)exit_code : 1;
