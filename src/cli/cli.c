@@ -145,7 +145,7 @@ int cli_main(int argc, char **argv, const struct cli_hooks *hooks)
         return printf("muster %s\n", MUSTER_VERSION) > 0 ? 0 : 1;
     const struct command *command = command_find(name);
     if (command != NULL && str_eq(name, "spawner"))
-        return hooks->spawner(argc - 1, argv + 1);
+        return hooks->spawner(argc, argv);
     if (command != NULL)
         return command_run(&cli, command, argc - 2, argv + 2);
     const char *nearest = command_nearest(name);

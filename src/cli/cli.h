@@ -13,9 +13,9 @@ struct client;
 struct cli_hooks {
     int (*server)(const struct args *, struct err *);
     int (*agent)(const struct args *, struct err *);
-    int (*spawner)(int argc, char **argv); // its exit status
+    int (*spawner)(int argc, char **argv); // with the whole argv of the program; its exit status
     // Ends the spawner of an agent's folder and all its tasks, and returns when they are gone. No spawner there: nothing happens.
-    void (*spawner_end)(const char *folder);
+    int (*spawner_end)(const char *folder, struct err *);
 };
 
 // Exit status for a command line that is not understood (EX_USAGE); all others are those of spec/errors.def and of the work.

@@ -184,6 +184,6 @@ int cmd_agent(struct cli *cli, struct err *err)
 
 int cmd_spawner(struct cli *cli, struct err *err)
 {
-    cli->exit_status = cli->hooks->spawner(cli->argc - 1, cli->argv + 1);
+    cli->exit_status = cli->hooks->spawner(cli->argc, cli->argv);
     return 0;
 }

@@ -326,7 +326,7 @@ static size_t agents_online(struct up *up, bool tell)
         const json_t *warning = NULL;
         json_array_foreach(json_object_get(node, "warnings"), j, warning)
             if (tell && online == 0 && json_is_string(warning))
-                cli_remark(up->cli, "not enforced here: %s", json_string_value(warning));
+                cli_remark(up->cli, "limited here: %s", json_string_value(warning));
         online++;
     }
     json_decref(answer);
@@ -379,17 +379,33 @@ static void stop_all(struct up *up)
             kill(up->agents[i].pid, SIGTERM);
     for (size_t i = 0; i < up->n_agents; i++)
         child_stop(up, &up->agents[i], until_usec);
-    for (size_t i = 0; i < up->n_agents && !keep; i++)
-        if (up->agents[i].folder.len > 0)
-            up->cli->hooks->spawner_end(up->agents[i].folder.data);
+    for (size_t i = 0; i < up->n_agents && !keep; i++) {
+        struct err problem = {0};
+        if (up->agents[i].folder.len > 0 && up->cli->hooks->spawner_end(up->agents[i].folder.data, &problem) < 0)
+            cli_remark(up->cli, "%s: %s", up->agents[i].name, problem.text);
+    }
     if (up->server.pid > 0)
         kill(up->server.pid, SIGTERM);
     child_stop(up, &up->server, until_usec);
 }
 
-static int up_run(struct up *up, struct err *err)
+// Makes the data folder, and its name one that holds wherever a child goes.
+static int data_make(struct up *up, struct err *err)
 {
     int rc = fs_mkdirs(up->data.data, 0700, err);
+    if (rc < 0)
+        return rc;
+    cleanup_free char *whole = realpath(up->data.data, NULL);
+    if (whole == NULL)
+        return err_errno(err, err_from_errno(errno), "find '%.150s'", up->data.data);
+    buf_clear(&up->data);
+    buf_adds(&up->data, whole);
+    return 0;
+}
+
+static int up_run(struct up *up, struct err *err)
+{
+    int rc = data_make(up, err);
     if (rc == 0)
         rc = server_start(up, err);
     if (rc == 0)

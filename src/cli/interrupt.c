@@ -64,9 +64,13 @@ enum answer { ANSWER_NO, ANSWER_YES, ANSWER_LEAVE };
 // Asks on the terminal; another signal while asking means yes.
 static enum answer ask(uint64_t run_id)
 {
+    // Opened anew, so that not blocking is a matter of this descriptor alone: Ctrl-C drops what was typed, between poll and read too.
+    cleanup_close int fd = open("/dev/tty", O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return ANSWER_YES;
     fflush(stdout);
     fprintf(stderr, "\nmuster: cancel run %llu? [y/N, d: leave it running] (Ctrl-C again: cancel at once) ", (unsigned long long)run_id);
-    struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = signal_pipe[0], .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = signal_pipe[0], .events = POLLIN}};
     for (;;) {
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
             return ANSWER_NO;
@@ -77,7 +81,9 @@ static enum answer ask(uint64_t run_id)
         if (fds[0].revents == 0)
             continue;
         char line[64];
-        ssize_t len = read(STDIN_FILENO, line, sizeof(line));
+        ssize_t len = read(fd, line, sizeof(line));
+        if (len < 0 && (errno == EAGAIN || errno == EINTR))
+            continue;
         if (len <= 0)
             return ANSWER_NO;
         return line[0] == 'y' || line[0] == 'Y' ? ANSWER_YES : line[0] == 'd' || line[0] == 'D' ? ANSWER_LEAVE : ANSWER_NO;
