@@ -81,6 +81,10 @@ int executor_spawner_open(const struct executor_options *, struct executor **ret
 int executor_null_open(const struct executor_options *, struct executor **ret_executor, struct err *);
 // Main function of `muster spawner`: argv as executor_spawner_open passes it.
 int spawner_main(int argc, char **argv);
+// Ends the spawner of an agent's folder with all its tasks (SIGTERM, and SIGKILL after the grace of each), and waits until it has gone.
+// Nothing happens where there is none. The ends of the tasks are kept, and told to the next agent of the folder. ERR_TIMEOUT: it goes
+// on ending them.
+int executor_spawner_end(const char *folder, usec_t patience_usec, struct err *);
 
 // Output of an attempt that ran here. Offsets count from the first byte that the attempt wrote; *ret_offset is the offset of the first byte
 // given (later than asked when the beginning was dropped), *ret_end the offset behind the last byte written so far, *ret_final whether no more
