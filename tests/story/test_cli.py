@@ -1,0 +1,540 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line as people and programs use it, on a real fleet of one server and two agents.
+
+Every command of spec/commands.def is covered by at least one test below; a test at the end counts them.
+"""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+MUSTER = os.environ.get("MUSTER") or os.path.join(ROOT, "build", "muster")
+COVERED = set()
+COMMANDS = re.findall(r'^COMMAND\("([a-z-]+)", \w+, \w+, ([A-Z| 0]+)', open(os.path.join(ROOT, "spec/commands.def")).read(), re.M)
+SHOWN = [name for name, flags in COMMANDS if "HIDDEN" not in flags]
+
+
+def covers(*names):
+    COVERED.update(names)
+    return lambda function: function
+
+
+def clean_env(**more):
+    env = {key: value for key, value in os.environ.items() if not key.startswith("MUSTER_")}
+    env.update(more)
+    return env
+
+
+class Done:
+    def __init__(self, process):
+        self.code, self.out, self.err = process.returncode, process.stdout, process.stderr
+
+    def __repr__(self):
+        return f"exit {self.code}\n{self.out}\n{self.err}"
+
+
+class Fleet:
+    def __init__(self, folder, *options, agents=2):
+        self.data = os.path.join(folder, "data")
+        self.log = os.path.join(folder, "up.log")
+        with open(self.log, "wb") as log:
+            self.up = subprocess.Popen([MUSTER, "up", "--agents", str(agents), "--data", self.data, "--port", "0", *options],
+                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_env(), start_new_session=True)
+        self.wait_for(lambda: "Ctrl-C stops everything" in self.said(), "the fleet to start")
+
+    def said(self):
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    def wait_for(self, condition, what, limit=60):
+        deadline = time.monotonic() + limit
+        while not condition():
+            assert self.up.poll() is None, self.said()
+            assert time.monotonic() < deadline, f"waited too long for {what}\n{self.said()}"
+            time.sleep(0.05)
+
+    def env(self):
+        return clean_env(MUSTER_DATA=self.data)
+
+    def __call__(self, *words, stdin=None, limit=60, **env):
+        return Done(subprocess.run([MUSTER, *words], env={**self.env(), **env}, input=stdin, capture_output=True, text=True, timeout=limit,
+                                   check=False))
+
+    def ok(self, *words, **more):
+        done = self(*words, **more)
+        assert done.code == 0, done
+        return done.out
+
+    def json(self, *words):
+        return json.loads(self.ok(*words, "--json"))
+
+    def detach(self, *words):
+        return int(self.ok("run", "--detach", *words))
+
+    def state(self, run):
+        return self.json("show", str(run))["state"]
+
+    def wait_state(self, run, *states):
+        self.wait_for(lambda: self.state(run) in states, f"run {run} to be {states}")
+
+    def stop(self):
+        self.up.send_signal(signal.SIGINT)
+        self.up.wait(60)
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    fleet = Fleet(str(tmp_path_factory.mktemp("fleet")))
+    yield fleet
+    fleet.stop()
+    left = subprocess.run(["pgrep", "-f", fleet.data], capture_output=True, text=True, check=False).stdout
+    assert left == "", f"still running: {left}\n{fleet.said()}"
+    assert fleet.up.returncode == 0, fleet.said()
+
+
+def bare(*words, **env):
+    """Without any fleet."""
+    return Done(subprocess.run([MUSTER, *words], env=clean_env(MUSTER_DATA="/nonexistent", **env), capture_output=True, text=True,
+                               timeout=30, check=False, stdin=subprocess.DEVNULL))
+
+
+# ---- without a server
+
+@covers("help")
+@pytest.mark.parametrize("name", SHOWN)
+def test_help_of_every_command_has_examples(name):
+    done = bare("help", name)
+    assert done.code == 0
+    assert done.out.startswith(f"usage: muster {name}")
+    examples = done.out.split("Examples\n")[1].strip().splitlines()
+    assert examples and any(f"muster {name}" in line for line in examples)
+    assert bare(name, "--help").out == done.out
+
+
+def test_help_topics():
+    assert "muster COMMAND" in bare("help").out
+    assert "tasks_max" in bare("help", "settings").out
+    assert "not_found" in bare("help", "exit-statuses").out
+    assert "retry.limit" in bare("help", "job").out
+    assert bare("help", "nonsense").code == 64
+
+
+@covers("completion")
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_parse(shell):
+    script = bare("completion", shell).out
+    assert all(name in script for name in SHOWN)
+    if subprocess.run(["which", shell], capture_output=True, check=False).returncode != 0:
+        pytest.skip(f"{shell} is not installed")
+    check = subprocess.run([shell, "-n"], input=script, capture_output=True, text=True, check=False)
+    assert check.returncode == 0, check.stderr
+
+
+def test_bash_completes():
+    script = bare("completion", "bash").out + """
+COMP_WORDS=(muster ru); COMP_CWORD=1; _muster; echo "${COMPREPLY[@]}"
+COMP_WORDS=(muster run --pri); COMP_CWORD=2; _muster; echo "${COMPREPLY[@]}"
+"""
+    assert subprocess.run(["bash"], input=script, capture_output=True, text=True, check=True).stdout == "run\n--priority\n"
+
+
+@covers("version")
+def test_version():
+    assert re.fullmatch(r"muster \d+\.\d+\.\d+\n", bare("version").out)
+    assert json.loads(bare("version", "--json").out)["server"] is None
+    assert bare("--version").out.startswith("muster ")
+
+
+def test_what_is_not_understood_exits_with_64():
+    for words in (["nonsense"], ["ps", "--nonsense"], ["show"], ["logs", "abc"], ["run"], ["run", "--after", "x", "--", "true"], ["--json", "ps"],
+                  ["cancel", "job/", "--quiet"], ["apply"], ["history", "--fires"], ["ps", "--max", "0"], ["completion", "csh"]):
+        done = bare(*words)
+        assert done.code == 64, (words, done)
+        assert done.err.startswith("muster: ") and done.err.count("\n") == 1, (words, done)
+    assert "did you mean `muster cancel`?" in bare("cancle").err
+
+
+def test_no_server_is_said_with_what_to_do():
+    done = bare("ps")
+    assert done.code == 69
+    assert "no server found: start one with `muster up`, or name one with --server" in done.err
+    done = bare("ps", "--server", "127.0.0.1:1", "--timeout", "0", MUSTER_TOKEN="x")
+    assert done.code == 69 and "is the server running?" in done.err
+
+
+# ---- work
+
+@covers("run", "up", "server", "agent")
+def test_run_gives_output_and_exit_status(fleet):
+    done = fleet("run", "--", "sh", "-c", "echo out; echo err >&2; exit 3")
+    assert (done.code, done.out, done.err) == (3, "out\n", "err\n")
+    assert fleet("run", "--", "true").code == 0
+    assert fleet("run", "--", "sh", "-c", "kill -9 $$").code == 137
+    assert fleet("run", "--", "/nonexistent/program").code == 127
+    done = fleet("run", "--quiet", "--", "printf", "no newline é")
+    assert (done.out, done.err) == ("no newline é", "")
+
+
+def test_run_passes_options(fleet):
+    done = fleet("run", "-e", "A=1", "-e", "HERE", "--workdir", "/tmp", "--name", "n", "--label", "team=x", "--", "sh", "-c",
+                 "echo $A $HERE $PWD", HERE="2")
+    assert (done.code, done.out) == (0, "1 2 /tmp\n")
+    run = fleet.json("history", "--label", "team=x")["runs"][0]
+    assert run["labels"] == {"team": "x"} and run["state"] == "succeeded"
+
+
+def test_run_script_and_stdin(fleet, tmp_path):
+    path = tmp_path / "job.sh"
+    path.write_text("#!/bin/sh\necho script $0 | cut -c1-6\n")
+    assert fleet.ok("run", "--script", str(path)) == "script\n"
+    assert fleet.ok("run", "--script", "-", stdin="echo from stdin\n") == "from stdin\n"
+    path = tmp_path / "job.yaml"
+    path.write_text("command: [echo, from a file]\n")
+    assert fleet.ok("run", "-f", str(path)) == "from a file\n"
+    assert fleet("run", "-f", str(path), "--cpu", "1").code == 64
+
+
+def test_run_of_an_array(fleet):
+    done = fleet("run", "--tasks", "0-4", "--cpu", "100m", "--", "sh", "-c", "echo $MUSTER_TASK/$MUSTER_TASKS; echo e$MUSTER_TASK >&2")
+    assert done.code == 0
+    assert sorted(done.out.splitlines()) == [f"[{i}] {i}/5" for i in range(5)]
+    assert sorted(done.err.splitlines()) == [f"[{i}] e{i}" for i in range(5)]
+    done = fleet("run", "--tasks", "3", "--cpu", "100m", "--", "sh", "-c", "exit $MUSTER_TASK")
+    assert done.code == 1
+    assert "failed" in done.err
+
+
+def test_run_shows_every_attempt(fleet):
+    done = fleet("run", "--retry", "3", "--backoff", "50ms", "--", "sh", "-c", "echo attempt $MUSTER_ATTEMPT; [ $MUSTER_ATTEMPT = 3 ]")
+    assert (done.code, done.out) == (0, "attempt 1\nattempt 2\nattempt 3\n")
+
+
+def test_output_comes_while_it_runs(fleet):
+    process = subprocess.Popen([MUSTER, "run", "--", "sh", "-c", "echo first; sleep 4; echo second"], env=fleet.env(), stdout=subprocess.PIPE,
+                               text=True)
+    begin = time.monotonic()
+    assert process.stdout.readline() == "first\n"
+    assert time.monotonic() - begin < 3.5
+    assert process.communicate()[0] == "second\n"
+    assert process.returncode == 0
+
+
+def test_submitting_again_with_a_key_gives_the_same_run(fleet):
+    first = fleet.detach("--idempotency-key", "k-1", "--", "true")
+    done = fleet("run", "--detach", "--idempotency-key", "k-1", "--", "true")
+    assert int(done.out) == first and "submitted before" in done.err
+
+
+def test_sigint_without_a_terminal_cancels(fleet):
+    process = subprocess.Popen([MUSTER, "run", "--", "sleep", "100"], env=fleet.env(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    fleet.wait_for(lambda: any(r["state"] == "running" for r in fleet.json("ps")["runs"]), "the run to start")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode in (143, 1) and "is being cancelled" in err, (process.returncode, out, err)
+    assert fleet.json("history", "--max", "1")["runs"][0]["state"] == "cancelled"
+
+
+def on_terminal(fleet, words, script):
+    """Runs a command on a terminal; script: (text to wait for, bytes to send)... Returns what was shown and the exit status."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(MUSTER, [MUSTER, *words], {**fleet.env(), "TERM": "xterm", "COLUMNS": "120"})
+    shown, seen = b"", 0
+    steps = list(script)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        at = shown.find(steps[0][0], seen) if steps else -1
+        if at >= 0:
+            seen = at + len(steps[0][0])
+            os.write(fd, steps.pop(0)[1])
+        if not select.select([fd], [], [], 0.1)[0]:
+            continue
+        try:
+            data = os.read(fd, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        shown += data
+    os.close(fd)
+    _, status = os.waitpid(pid, 0)
+    return shown.decode(), os.waitstatus_to_exitcode(status)
+
+
+def test_ctrl_c_on_a_terminal_asks(fleet):
+    shown, code = on_terminal(fleet, ["run", "--", "sh", "-c", "echo begun; sleep 100"],
+                              [(b"begun", b"\x03"), (b"cancel at once)", b"n\n"), (b"n\r\n", b"\x03"), (b"cancel at once)", b"\x03")])
+    assert "cancel run" in shown and "is being cancelled" in shown, shown
+    assert code == 143, shown
+    shown, code = on_terminal(fleet, ["run", "--", "sh", "-c", "echo begun; sleep 100"], [(b"begun", b"\x03"), (b"cancel at once)", b"d\n")])
+    run = re.search(r"run (\d+) goes on", shown).group(1)
+    assert code == 130, shown
+    fleet.ok("cancel", run)
+
+
+def test_colour_only_on_a_terminal(fleet):
+    fleet.detach("--", "true")
+    assert "\033[" not in fleet.ok("history")
+    assert "\033[" in on_terminal(fleet, ["history"], [])[0]
+
+
+@covers("ps")
+def test_ps(fleet):
+    run = fleet.detach("--name", "sleeper", "--label", "kind=ps", "--", "sleep", "100")
+    fleet.wait_state(run, "running")
+    rows = fleet.json("ps", "--label", "kind=ps")["runs"]
+    assert [row["run_id"] for row in rows] == [run] and rows[0]["tasks"]["running"] == 1
+    assert fleet.ok("ps", "--quiet", "--label", "kind=ps") == f"{run}\n"
+    table = fleet.ok("ps")
+    assert table.splitlines()[0].split() == ["RUN", "JOB", "STATE", "DONE", "QUEUE", "SUBMITTED", "TOOK"]
+    assert re.search(rf"^ *{run} .* running ", table, re.M)
+    assert fleet.json("ps", "--state", "pending", "--label", "kind=ps")["runs"] == []
+    fleet.ok("cancel", str(run))
+    fleet.wait_state(run, "cancelled")
+    assert fleet.json("ps", "--label", "kind=ps")["runs"] == []
+    assert len(fleet.json("ps", "--all", "--label", "kind=ps")["runs"]) == 1
+
+
+@covers("show")
+def test_show(fleet):
+    run = fleet.detach("--retry", "1", "--backoff", "10ms", "--label", "a=b", "--", "sh", "-c", "exit 7")
+    assert fleet("wait", str(run)).code == 1
+    shown = fleet.ok("show", str(run))
+    assert re.search(r"^state +failed$", shown, re.M) and "exit status 7" in shown and "a=b" in shown
+    assert fleet.json("show", str(run))["spec"]["command"] == ["sh", "-c", "exit 7"]
+    task = fleet.json("show", f"{run}/0")
+    assert task["exit_code"] == 7 and task["attempt"] == 2
+    assert [attempt["attempt"] for attempt in task["attempts"]] == [1, 2]
+    assert re.search(r"^attempt +2$", fleet.ok("show", f"{run}/0"), re.M)
+    done = fleet("show", "999999999")
+    assert done.code == 66 and done.err.startswith("muster: ")
+    assert fleet("show", "no-such-job").code == 66
+
+
+@covers("why")
+def test_why(fleet):
+    run = fleet.detach("--memory", "1PiB", "--", "true")
+    why = fleet.json("why", str(run))
+    assert why["reason"] == "never_fits" and why["sentence"]
+    assert "reason" in fleet.ok("why", f"{run}/0")
+    fleet.ok("cancel", str(run))
+
+
+@covers("logs")
+def test_logs(fleet):
+    run = fleet.detach("--retry", "1", "--backoff", "10ms", "--", "sh", "-c", "echo out $MUSTER_ATTEMPT; echo err >&2; exit 1")
+    fleet("wait", str(run))
+    done = fleet("logs", str(run))
+    assert (done.code, done.out, done.err) == (0, "out 2\n", "err\n")
+    assert fleet.ok("logs", f"{run}/0", "--attempt", "1", "--stream", "stdout") == "out 1\n"
+    assert fleet("logs", f"{run}/0", "--stream", "stderr").out == ""
+    assert fleet.ok("logs", str(run), "--tail", "2", "--stream", "stdout") == "2\n"
+    assert fleet.ok("logs", "-f", str(run), "--stream", "stdout") == "out 1\nout 2\n"
+    assert fleet("logs", str(run), "--stream", "x").code == 64
+    array = fleet.detach("--tasks", "3", "--cpu", "100m", "--", "sh", "-c", "echo $MUSTER_TASK")
+    assert sorted(fleet.ok("logs", "-f", str(array)).splitlines()) == ["[0] 0", "[1] 1", "[2] 2"]
+    assert fleet.ok("logs", str(array)).splitlines() == ["[0] 0", "[1] 1", "[2] 2"]
+
+
+@covers("wait")
+def test_wait(fleet):
+    good, bad = fleet.detach("--", "true"), fleet.detach("--", "false")
+    assert fleet("wait", str(good)).code == 0
+    done = fleet("wait", str(good), str(bad))
+    assert done.code == 1 and f"run {bad}: failed" in done.err
+    slow = fleet.detach("--", "sleep", "100")
+    assert fleet("wait", str(slow), "--for", "300ms").code == 75
+    fleet.ok("cancel", str(slow))
+
+
+@covers("cancel")
+def test_cancel(fleet):
+    run = fleet.detach("--tasks", "4", "--cpu", "100m", "--", "sleep", "100")
+    fleet.ok("cancel", f"{run}/0-1")
+    fleet.wait_for(lambda: fleet.json("show", str(run))["tasks"]["cancelled"] == 2, "two tasks to be cancelled")
+    assert fleet.state(run) == "running"
+    assert "is being cancelled" in fleet("cancel", str(run)).err
+    fleet.wait_state(run, "cancelled")
+    assert fleet("cancel", "999999999").code == 66
+
+
+@covers("rerun")
+def test_rerun(fleet, tmp_path):
+    flag = tmp_path / "flag"
+    run = fleet.detach("--tasks", "3", "--cpu", "100m", "--", "sh", "-c", f"[ $MUSTER_TASK != 1 ] || [ -e {flag} ]")
+    assert fleet("wait", str(run)).code == 1
+    flag.write_text("")
+    again = int(fleet.ok("rerun", str(run), "--failed"))
+    assert fleet("wait", str(again)).code == 0
+    shown = fleet.json("show", str(again))
+    assert shown["rerun_of"] == run and shown["tasks"]["total"] == 1 and shown["task_list"][0]["index"] == 1
+    assert fleet("rerun", str(run), "--follow").code == 0
+
+
+@covers("hold", "release")
+def test_hold_and_release(fleet):
+    run = fleet.detach("--held", "--", "echo", "released")
+    time.sleep(0.3)
+    assert fleet.json("why", str(run))["reason"] == "held"
+    assert " held " in fleet.ok("ps")
+    fleet.ok("release", str(run))
+    assert fleet("wait", str(run)).code == 0
+    run = fleet.detach("--start-at", "1h", "--", "true")
+    fleet.ok("hold", str(run))
+    assert fleet.json("show", str(run))["held"] is True
+    fleet.ok("cancel", str(run))
+
+
+# ---- jobs
+
+JOB = """name: nightly
+description: Says its name.
+command: [echo, nightly]
+schedule: "0 3 * * *"
+labels: {team: data}
+"""
+
+
+@covers("apply", "jobs", "next", "start", "delete", "history")
+def test_jobs(fleet, tmp_path):
+    path = tmp_path / "nightly.yaml"
+    path.write_text(JOB)
+    assert "is valid" in fleet("apply", "-f", str(path), "--dry-run").err
+    assert fleet.json("jobs")["jobs"] == []
+    assert "is stored (version 1)" in fleet("apply", "-f", str(path)).err
+    assert "did not change" in fleet("apply", "-f", "-", stdin=JOB).err
+    assert [job["name"] for job in fleet.json("jobs")["jobs"]] == ["nightly"]
+    assert re.search(r"^nightly +active +1 +0 3 \* \* \*", fleet.ok("jobs"), re.M)
+    instants = fleet.json("next", "nightly", "--max", "3")["instants"]
+    assert len(instants) == 3 and all("T03:00:00" in instant for instant in instants)
+    assert "T03:00:00" in fleet.ok("next", "nightly")
+    shown = fleet.ok("show", "nightly")
+    assert "0 3 * * *" in shown and "team=data" in shown
+    assert fleet.json("show", "default/nightly")["spec"]["command"] == ["echo", "nightly"]
+    done = fleet("start", "nightly", "--follow")
+    assert (done.code, done.out) == (0, "nightly\n")
+    run = int(fleet.ok("start", "nightly"))
+    assert fleet("wait", str(run)).code == 0
+    rows = fleet.json("history", "nightly")["runs"]
+    assert len(rows) == 2 and rows[0]["run_id"] == run
+    assert fleet.json("history", "nightly", "--since", "1h", "--max", "1")["runs"][0]["run_id"] == run
+    assert fleet.json("history", "nightly", "--until", "2020-01-01T00:00:00Z")["runs"] == []
+    fleet.ok("hold", "nightly")
+    assert fleet.json("show", "nightly")["state"] == "held"
+    fleet.ok("release", "nightly")
+    fleet.ok("delete", "nightly")
+    assert fleet("show", "nightly").code == 66
+    assert fleet("start", "nightly").code == 66
+
+
+def test_history_of_fires(fleet):
+    fleet.ok("apply", "-f", "-", stdin='name: tick\ncommand: ["true"]\nschedule: "@every 1s"\nresources: {cpu: 50m}\n')
+    fleet.wait_for(lambda: len(fleet.json("history", "tick", "--fires")["fires"]) >= 2, "the job to fire")
+    assert re.search(r"^20\d\d-", fleet.ok("history", "tick", "--fires"), re.M)
+    assert fleet("cancel", "tick").code == 0
+    fleet.ok("delete", "tick")
+
+
+def test_a_bad_file_is_answered_with_every_error(fleet, tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("name: bad\ncommand: [true]\nretry:\n  limit: many\npriority: 5000\n")
+    done = fleet("apply", "-f", str(path))
+    assert done.code == 65
+    lines = done.err.splitlines()
+    assert any(re.match(rf"{re.escape(str(path))}:4:\d+: retry\.limit: .*\(allowed: ", line) for line in lines), done
+    assert any(re.match(rf"{re.escape(str(path))}:5:\d+: priority: .*\(allowed: -1000 to 1000\)", line) for line in lines), done
+    assert "nothing was stored" in lines[-1]
+    assert fleet("show", "bad").code == 66
+    done = fleet("run", "--priority", "9999", "--", "true")
+    assert done.code == 65 and "priority" in done.err
+    assert fleet("apply", "-f", str(tmp_path / "missing.yaml")).code != 0
+
+
+# ---- fleet and records
+
+@covers("nodes")
+def test_nodes(fleet):
+    nodes = {node["node"]: node for node in fleet.json("nodes")["nodes"]}
+    assert set(nodes) >= {"agent-1", "agent-2"}
+    assert re.search(r"^agent-1 +online +open ", fleet.ok("nodes"), re.M)
+    assert fleet.json("nodes", "agent-1")["node"] == "agent-1"
+    assert fleet("nodes", "no-such-node").code == 66
+
+
+@covers("drain", "undrain", "forget")
+def test_drain_undrain_and_forget(fleet):
+    fleet.ok("drain", "agent-2")
+    fleet.wait_for(lambda: fleet.json("nodes", "agent-2")["admission"] == "drained", "agent-2 to be drained")
+    for _ in range(3):
+        run = fleet.detach("--", "true")
+        fleet("wait", str(run))
+        assert fleet.json("show", f"{run}/0")["node"] == "agent-1"
+    fleet.ok("undrain", "agent-2")
+    assert fleet.json("nodes", "agent-2")["admission"] == "open"
+    assert fleet("forget", "agent-2").code == 68  # it is online
+    assert fleet("forget", "no-such-node").code == 66
+
+
+@covers("status")
+def test_status(fleet):
+    assert isinstance(fleet.json("status"), dict)
+    assert "nodes" in fleet.ok("status")
+
+
+@covers("export")
+def test_export(fleet, tmp_path):
+    fleet("wait", str(fleet.detach("--label", "kind=export", "--", "true")))
+    lines = [json.loads(line) for line in fleet.ok("export", "--label", "kind=export").splitlines()]
+    assert len(lines) == 1 and lines[0]["labels"] == {"kind": "export"}
+    path = tmp_path / "runs.jsonl"
+    fleet.ok("export", "--output", str(path))
+    runs = [json.loads(line)["run_id"] for line in path.read_text().splitlines()]
+    assert runs == sorted(runs, reverse=True) and len(runs) == len(set(runs)) > 1
+    assert os.listdir(tmp_path) == ["runs.jsonl"]
+
+
+def test_wrong_token_is_said(fleet, tmp_path):
+    path = tmp_path / "token"
+    path.write_text("0" * 64)
+    done = fleet("ps", "--token-file", str(path))
+    assert done.code == 67 and "--token-file" in done.err
+
+
+# ---- starting and stopping
+
+def test_a_second_server_on_the_same_folder_is_refused(fleet):
+    done = Done(subprocess.run([MUSTER, "server", "--data", fleet.data, "--port", "0", "--agent-port", "0"], env=clean_env(), capture_output=True,
+                               text=True, timeout=30, check=False))
+    assert done.code == 69, done
+
+
+def test_up_says_when_a_part_dies_and_goes_on_where_it_was(tmp_path):
+    fleet = Fleet(str(tmp_path), agents=1)
+    run = fleet.detach("--", "echo", "kept")
+    assert fleet("wait", str(run)).code == 0
+    pid = json.load(open(os.path.join(fleet.data, "endpoint.json")))["pid"]
+    os.kill(pid, signal.SIGKILL)
+    fleet.up.wait(60)
+    assert fleet.up.returncode != 0
+    assert "the server was ended by signal 9" in fleet.said()
+    fleet = Fleet(str(tmp_path), agents=1)
+    assert fleet.state(run) == "succeeded"
+    assert fleet.ok("logs", str(run)) == "kept\n"
+    slow = fleet.detach("--", "sleep", "987654")
+    fleet.wait_state(slow, "running")
+    fleet.stop()
+    assert fleet.up.returncode == 0
+    assert subprocess.run(["pgrep", "-f", "sleep 987654"], capture_output=True, check=False).returncode == 1
+
+
+def test_every_command_is_covered():
+    assert set(SHOWN) == COVERED
