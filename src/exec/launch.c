@@ -97,7 +97,7 @@ static void reset_oom_score(void)
 static int set_up_fds(struct child *child)
 {
     // The table is shared with the spawner until here. Only its low part is copied, so that thousands of other descriptors cost
-    // nothing, now or at exec.
+    // nothing, now or at exec. (The kernel copies up to 64 and closes those above LAUNCH_LOW_FDS at once.)
     if (syscall(SYS_close_range, LAUNCH_LOW_FDS, UINT_MAX, CLOSE_RANGE_UNSHARE) < 0)
         return fail(child, STEP_FDS);
     // 0 is /dev/null in the spawner already.

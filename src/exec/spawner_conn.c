@@ -29,6 +29,8 @@ void spawner_conn_init(struct spawner_conn *conn)
 void spawner_conn_release(struct spawner *spawner)
 {
     struct spawner_conn *conn = &spawner->conn;
+    if (conn->fd >= 0)
+        (void)epoll_ctl(spawner->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
     conn->fd = close_fd(conn->fd);
     buf_release(&conn->in);
     buf_release(&conn->out);

@@ -275,6 +275,15 @@ void spawner_renew(struct spawner *spawner, usec_t lease_until_boot_usec)
     atomic_store(&spawner->lease_start_boot_usec, spawner->lease_term_boot_usec);
 }
 
+// Out of the loop before it is closed: a child on its way to exec may hold a copy of the descriptor for a moment, and until that is gone
+// the kernel would go on telling about it, with a pointer to an attempt that may be forgotten by then.
+static int unwatch_close(struct spawner *spawner, int fd)
+{
+    if (fd >= 0)
+        (void)epoll_ctl(spawner->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    return close_fd(fd);
+}
+
 static int *pipe_of(struct spawned *task, int stream)
 {
     return stream == LOG_STDOUT ? &task->launch.out_fd : &task->launch.err_fd;
@@ -350,7 +359,7 @@ static void task_emptied(struct spawner *spawner, struct spawned *task)
         int *fd = pipe_of(task, stream), waiting = 0;
         if (*fd >= 0 && ioctl(*fd, FIONREAD, &waiting) == 0 && waiting > 0)
             give_pipe_to_logs(spawner, task, stream);
-        *fd = close_fd(*fd);
+        *fd = unwatch_close(spawner, *fd);
         if (task->source[stream] != NULL) {
             task->n_draining++;
             logs_finish(spawner->logs, steal_ptr(task->source[stream]), task);
@@ -393,7 +402,7 @@ static void on_exit_of(struct spawner *spawner, struct spawned *task)
     task->rusage_peak_bytes = (uint64_t)usage.ru_maxrss * 1024u;
     task->rusage_read_bytes = (uint64_t)usage.ru_inblock * 512u;
     task->rusage_written_bytes = (uint64_t)usage.ru_oublock * 512u;
-    task->launch.pidfd = close_fd(task->launch.pidfd);
+    task->launch.pidfd = unwatch_close(spawner, task->launch.pidfd);
     task->phase = PHASE_EMPTYING;
     task->limit_boot_usec = task->kill_boot_usec = task->recheck_boot_usec = USEC_NEVER;
     list_del(&task->lease_link);
@@ -416,7 +425,7 @@ void spawner_on_part(struct spawner *spawner, struct spawned *task, enum event_p
         if (events & EPOLLIN)
             give_pipe_to_logs(spawner, task, stream);
         else
-            *fd = close_fd(*fd); // every writer is gone and nothing was said
+            *fd = unwatch_close(spawner, *fd); // every writer is gone and nothing was said
         return;
     }
     case PART_OOM: {
