@@ -98,6 +98,10 @@ void core_free(struct core *core)
 {
     if (!core)
         return;
+    // Heaps first: to release one touches what is in it.
+    struct heap *heaps[] = {&core->run_timers, &core->task_timers, &core->job_timers, &core->leases, &core->ready_classes};
+    for (size_t i = 0; i < sizeof(heaps) / sizeof(*heaps); i++)
+        heap_release(heaps[i]);
     free_runs(core);
     free_specs(core);
     free_small(core);
@@ -107,9 +111,6 @@ void core_free(struct core *core)
     struct strmap *strmaps[] = {&core->jobs_by_name, &core->nodes_by_name, &core->keys, &core->idempotency, &core->classes_by_key};
     for (size_t i = 0; i < sizeof(strmaps) / sizeof(*strmaps); i++)
         strmap_release(strmaps[i]);
-    struct heap *heaps[] = {&core->run_timers, &core->task_timers, &core->job_timers, &core->leases, &core->ready_classes};
-    for (size_t i = 0; i < sizeof(heaps) / sizeof(*heaps); i++)
-        heap_release(heaps[i]);
     pool_release(&core->run_pool);
     pool_release(&core->task_pool);
     mem_free(core);

@@ -20,8 +20,10 @@ static int load_snapshot(struct engine *engine, struct err *err)
     uint8_t *data = NULL;
     size_t len = 0;
     int rc = store->ops->snapshot_read(store, &seq, &data, &len, err);
-    if (rc < 0 || seq == 0)
+    if (rc < 0 || seq == 0) {
+        mem_free(data);
         return rc;
+    }
     rc = snapshot_unpack((struct bytes){data, len}, load_item, engine->core, err);
     mem_free(data);
     if (rc < 0)
