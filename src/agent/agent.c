@@ -131,6 +131,13 @@ static void port_end_session(void *context, const struct err *why)
 
 // What the link says.
 
+// The executor may be another instance than before; what it says of itself is borrowed until it is called again.
+static void agent_describe_executor(struct agent *agent)
+{
+    agent->info.spawner = agent->executor->ops->instance(agent->executor);
+    agent->info.n_warnings = agent->executor->ops->warnings(agent->executor, &agent->info.warnings);
+}
+
 static int on_challenge(void *context, uint64_t epoch, struct err *err)
 {
     struct agent *agent = context;
@@ -140,7 +147,7 @@ static int on_challenge(void *context, uint64_t epoch, struct err *err)
 static void on_hello(void *context, struct ev_node_hello *ret_hello)
 {
     struct agent *agent = context;
-    agent->info.spawner = agent->executor->ops->instance(agent->executor);
+    agent_describe_executor(agent);
     agent_core_hello(agent->core, clock_boot_usec(), &agent->info, ret_hello);
 }
 
@@ -255,10 +262,9 @@ static int agent_open_executor(struct agent *agent, struct err *err)
     int rc = null ? executor_null_open(&executor_options, &agent->executor, err) : executor_spawner_open(&executor_options, &agent->executor, err);
     if (rc < 0)
         return err_wrap(err, rc, "start the executor");
-    agent->info.spawner = agent->executor->ops->instance(agent->executor);
-    agent->info.n_warnings = agent->executor->ops->warnings(agent->executor, &agent->info.warnings);
+    agent_describe_executor(agent);
     for (size_t i = 0; i < agent->info.n_warnings; i++)
-        log_warn("limited", "why=\"%s\"", agent->info.warnings[i]);
+        log_warn("this node is limited", "why=\"%s\"", agent->info.warnings[i]);
     agent_core_attach(agent->core, agent->executor);
     return 0;
 }

@@ -8,10 +8,10 @@
 #include "model/node.h"
 
 // The port of the agent session on servers.
-enum { AGENT_PORT = 7441 };
+enum { AGENT_PORT = 7421 };
 
 struct agent_options {
-    const char *const *servers; // "127.0.0.1:7441"; the port may be missing
+    const char *const *servers; // "127.0.0.1:7421"; the port may be missing
     size_t n_servers;
     const char *name;     // NULL: the host name
     const char *folder;   // data folder; one agent uses it at a time
