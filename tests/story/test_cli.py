@@ -536,5 +536,43 @@ def test_up_says_when_a_part_dies_and_goes_on_where_it_was(tmp_path):
     assert subprocess.run(["pgrep", "-f", "sleep 987654"], capture_output=True, check=False).returncode == 1
 
 
+def test_following_goes_on_through_a_restart_of_the_server(tmp_path):
+    data = str(tmp_path / "data")
+    env = clean_env(MUSTER_DATA=data)
+    log = open(tmp_path / "log", "ab")
+
+    def start(*words):
+        return subprocess.Popen([MUSTER, *words], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def await_answer():
+        deadline = time.monotonic() + 30
+        while subprocess.run([MUSTER, "status", "--timeout", "0"], env=env, capture_output=True, check=False).returncode != 0:
+            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+            time.sleep(0.05)
+
+    server = start("server", "--port", "0", "--agent-port", "0")
+    try:
+        await_answer()
+        where = json.load(open(os.path.join(data, "endpoint.json")))
+        ports = [where["api"].rsplit(":", 1)[1], where["agents"].rsplit(":", 1)[1]]
+        agent = start("agent", "--name", "one")
+        script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; echo e $i >&2; sleep 0.25; done; exit 5"
+        follower = subprocess.Popen([MUSTER, "run", "--", "sh", "-c", script], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert follower.stdout.readline() == "line 1\n"
+        server.kill()
+        server.wait()
+        time.sleep(1)
+        server = start("server", "--port", ports[0], "--agent-port", ports[1])
+        out, err = follower.communicate(timeout=60)
+        assert out.splitlines() == [f"line {i}" for i in range(2, 13)]
+        assert [line for line in err.splitlines() if line.startswith("e ")] == [f"e {i}" for i in range(1, 13)]
+        assert follower.returncode == 5
+    finally:
+        for process in (agent, server):
+            process.terminate()
+            process.wait(30)
+        log.close()
+
+
 def test_every_command_is_covered():
     assert set(SHOWN) == COVERED
