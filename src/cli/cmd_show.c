@@ -264,7 +264,7 @@ static int job_cmd_show(struct cli *cli, const char *word, struct err *err)
     field_time("due next", job, "next_at");
     if (answer_number(job, "last_run") > 0)
         field("last run", COLOUR_NONE, "%lld", (long long)answer_number(job, "last_run"));
-    field("runs under way", COLOUR_NONE, "%lld", (long long)answer_number(job, "active_runs"));
+    field("active runs", COLOUR_NONE, "%lld", (long long)answer_number(job, "active_runs"));
     field_time("applied", job, "applied_at");
     labels_show(json_object_get(job, "spec"));
     printf("\n");

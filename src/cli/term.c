@@ -138,7 +138,9 @@ char *text_span(char buf[static 40], usec_t span)
     if (span < 0)
         span = 0;
     long long seconds = span / USEC_PER_SEC;
-    if (span < 10 * USEC_PER_SEC)
+    if (span < USEC_PER_SEC)
+        snprintf(buf, 40, "%lld ms", (long long)(span / USEC_PER_MSEC));
+    else if (span < 10 * USEC_PER_SEC)
         snprintf(buf, 40, "%lld.%lld s", seconds, (long long)(span % USEC_PER_SEC / 100000));
     else if (seconds < 60)
         snprintf(buf, 40, "%lld s", seconds);

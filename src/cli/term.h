@@ -31,7 +31,7 @@ void text_fit(struct buf *, const char *text, size_t width);
 
 // "3 s ago", "in 2 min", "5 h ago", "2026-11-20 06:30" when it is longer than a week away. NULL or no instant: "-".
 char *text_ago(char buf[static 40], const char *instant, usec_t now_usec);
-// "0.3 s", "12 s", "3 min 5 s", "2 h 10 min", "4 d 3 h".
+// "340 ms", "1.5 s", "12 s", "3 min 5 s", "2 h 10 min", "4 d 3 h".
 char *text_span(char buf[static 40], usec_t span);
 // From `start` to `end` (or now), both RFC 3339 or NULL: as text_span, "-" without a start.
 char *text_between(char buf[static 40], const char *start, const char *end, usec_t now_usec);

@@ -195,6 +195,7 @@ void api_run_submit(void *context, struct http_request *http)
 
 struct rerun_state {
     uint64_t run_id;
+    const char *idempotency_key;
     bool failed_only;
     bool live;
     struct run_view view;
@@ -239,6 +240,7 @@ static void rerun(struct request *request)
     }
     struct submission submission = {
         .spec = spec,
+        .idempotency_key = state->idempotency_key,
         .rerun_of = state->run_id,
         .job_id = state->view.job_id,
         .job_version = state->view.job_version,
@@ -266,6 +268,8 @@ void api_run_rerun(void *context, struct http_request *http)
     struct err err = {0};
     state->run_id = run_id;
     request->state = state;
+    if (!idempotency_key(request, &state->idempotency_key))
+        return;
     if (body_flag(http, "failed", &state->failed_only, &err) < 0) {
         request_err(request, &err);
         return;

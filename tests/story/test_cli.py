@@ -12,6 +12,7 @@ import select
 import signal
 import subprocess
 import time
+import urllib.request
 
 import pytest
 
@@ -378,6 +379,20 @@ def test_rerun(fleet, tmp_path):
     shown = fleet.json("show", str(again))
     assert shown["rerun_of"] == run and shown["tasks"]["total"] == 1 and shown["task_list"][0]["index"] == 1
     assert fleet("rerun", str(run), "--follow").code == 0
+
+
+def test_asking_for_a_rerun_twice_with_a_key_gives_one_run(fleet):
+    run = fleet.detach("--", "true")
+    fleet("wait", str(run))
+    where = json.load(open(os.path.join(fleet.data, "endpoint.json")))
+    token = open(where["token_file"]).read().strip()
+    answers = []
+    for _ in range(2):
+        request = urllib.request.Request(f"{where['api']}/v1/runs/{run}/rerun", method="POST",
+                                         headers={"Authorization": f"Bearer {token}", "Idempotency-Key": "rerun-1"})
+        with urllib.request.urlopen(request) as answer:
+            answers.append(json.load(answer)["run_id"])
+    assert answers[0] == answers[1] > run
 
 
 @covers("hold", "release")

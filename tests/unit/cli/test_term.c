@@ -43,11 +43,12 @@ static void test_times(void **state)
     assert_string_equal(text_ago(buf, "2026-10-20T12:34:00Z", now), "2026-10-20 12:34");
     assert_string_equal(text_ago(buf, NULL, now), "-");
     assert_string_equal(text_ago(buf, "nonsense", now), "-");
-    assert_string_equal(text_span(buf, 340000), "0.3 s");
+    assert_string_equal(text_span(buf, 340000), "340 ms");
+    assert_string_equal(text_span(buf, 1570000), "1.5 s");
     assert_string_equal(text_span(buf, 12 * USEC_PER_SEC), "12 s");
     assert_string_equal(text_span(buf, 185 * USEC_PER_SEC), "3 min 5 s");
     assert_string_equal(text_span(buf, 7800 * USEC_PER_SEC), "2 h 10 min");
-    assert_string_equal(text_span(buf, -5), "0.0 s");
+    assert_string_equal(text_span(buf, -5), "0 ms");
     assert_string_equal(text_between(buf, "2026-11-23T11:59:48Z", NULL, now), "12 s");
     assert_string_equal(text_between(buf, NULL, NULL, now), "-");
 }
