@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole agent, in a process of its own with the null executor, against a scripted server on a real socket.
+// The whole agent, in a process of its own, against a scripted server on a real socket: with the null executor, and with a spawner that is
+// killed or outlives the agent.
 
 #include "agent/agent.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/wait.h>
 
 #include "base/arena.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "codec/codec.h"
+#include "exec/executor.h"
 #include "net/gate.h"
 #include "tests/unit/test.h"
 
@@ -27,15 +32,19 @@ struct server {
     struct arena arena;
     char folder[64], key_file[96], address[NET_ADDRESS_TEXT];
     uint64_t epoch;
-    bool bad_proof, no_ack, no_welcome;
+    bool bad_proof, no_ack;
+    const char *executor;
     pid_t agent;
     // What happened.
     int hellos, refused, downs, heartbeats, log_answers;
     struct err why;
     size_t n_known, n_ended, n_reports;
+    size_t n_started, n_known_running;
     uint8_t ended[FENCES_MAX]; // how often each was told
-    char identity[64], name[64];
+    uint8_t outcome[FENCES_MAX];
+    char identity[64], name[64], spawner[64];
     int log_code;
+    size_t log_bytes;
 };
 
 static uint64_t server_epoch(void *context)
@@ -65,10 +74,12 @@ static void server_message(void *context, struct bytes bytes)
         break;
     case WIRE_REPORT:
         server->n_reports++;
+        server->n_started += message->report.n_started;
         for (size_t i = 0; i < message->report.n_ended; i++) {
             uint64_t fence = message->report.ended[i].fence;
             assert_true(fence < FENCES_MAX);
             server->n_ended += server->ended[fence]++ == 0;
+            server->outcome[fence] = (uint8_t)message->report.ended[i].outcome;
         }
         answer.kind = WIRE_ACK;
         answer.ack.report_id = message->report.report_id;
@@ -78,6 +89,7 @@ static void server_message(void *context, struct bytes bytes)
     case WIRE_LOG_DATA:
         server->log_answers++;
         server->log_code = message->log_data.code;
+        server->log_bytes = message->log_data.data.len;
         break;
     default:
         fail_msg("message of kind %d", (int)message->kind);
@@ -105,6 +117,10 @@ static void server_agent(void *context, const struct gate_agent *agent)
     server->conn = agent->conn;
     server->hellos++;
     server->n_known = agent->hello->hello.n_known;
+    server->n_known_running = 0;
+    for (size_t i = 0; i < server->n_known; i++)
+        server->n_known_running += agent->hello->hello.known[i].running;
+    snprintf(server->spawner, sizeof(server->spawner), "%s", agent->hello->hello.info->spawner);
     snprintf(server->identity, sizeof(server->identity), "%s", agent->hello->hello.info->identity);
     snprintf(server->name, sizeof(server->name), "%s", agent->hello->hello.info->name);
     struct wire_message welcome = {.kind = WIRE_WELCOME, .epoch = server->epoch};
@@ -114,8 +130,7 @@ static void server_agent(void *context, const struct gate_agent *agent)
     welcome.welcome.proof = (struct bytes){proof, sizeof(proof)};
     welcome.welcome.welcome = (struct fx_welcome){
         .node_id = 1, .epoch = server->epoch, .lease_usec = 15 * USEC_PER_SEC, .heartbeat_usec = 100 * USEC_PER_MSEC};
-    if (!server->no_welcome)
-        server_send(server, &welcome);
+    server_send(server, &welcome);
 }
 
 static void server_refused(void *context, const struct err *why)
@@ -134,6 +149,7 @@ static int setup(void **state)
     assert_int_equal(handshake_key_ensure(server->key_file, &server->key, NULL), 0);
     limits_init(&server->limits);
     server->epoch = 5;
+    server->executor = "null";
     assert_int_equal(loop_new(&server->loop, NULL), 0);
     struct gate_options options = {.loop = server->loop,
                                    .key = &server->key,
@@ -175,7 +191,8 @@ static int run_agent(const struct server *server, const char *key_file)
                                     .name = "node-1",
                                     .folder = data,
                                     .key_file = key_file,
-                                    .executor = "null",
+                                    .executor = server->executor,
+                                    .program = getenv("MUSTER_TEST_SPAWNER"),
                                     .labels = &label,
                                     .n_labels = 1,
                                     .limits = &server->limits};
@@ -212,6 +229,9 @@ static int teardown(void **state)
     struct server *server = *state;
     if (server->agent != 0)
         end_agent(server, SIGKILL);
+    char data[96];
+    snprintf(data, sizeof(data), "%s/data", server->folder);
+    assert_int_equal(executor_spawner_end(data, 10 * USEC_PER_SEC, NULL), 0);
     for (int i = 0; i < 5; i++)
         turn(server);
     frame_free(server->conn);
@@ -223,13 +243,11 @@ static int teardown(void **state)
     return 0;
 }
 
-static void order(struct server *server, uint64_t first, size_t n)
+static void order_script(struct server *server, uint64_t first, size_t n, const char *script)
 {
-    static const char *const command[] = {"/bin/true"};
     struct job_spec spec = {0};
     job_spec_init(&spec);
-    spec.command = command;
-    spec.n_command = 1;
+    spec.script = script;
     struct buf packed = {0};
     spec_pack(&packed, &spec);
     struct start_order *orders = calloc(n, sizeof(*orders));
@@ -244,6 +262,28 @@ static void order(struct server *server, uint64_t first, size_t n)
     server_send(server, &message);
     free(orders);
     buf_release(&packed);
+}
+
+static void order(struct server *server, uint64_t first, size_t n)
+{
+    order_script(server, first, n, "true");
+}
+
+// The spawner of the agent's folder.
+static pid_t spawner_pid(const struct server *server)
+{
+    cleanup_dir DIR *proc = opendir("/proc");
+    for (struct dirent *entry = readdir(proc); entry != NULL; entry = readdir(proc)) {
+        char path[300];
+        cleanup_buf struct buf line = {0};
+        snprintf(path, sizeof(path), "/proc/%s/cmdline", entry->d_name);
+        uint64_t pid = 0;
+        if (str_to_u64(entry->d_name, &pid) < 0 || fs_read(path, 65536, &line, NULL) < 0 || memmem(line.data, line.len, "spawner", 8) == NULL)
+            continue;
+        if (memmem(line.data, line.len, server->folder, strlen(server->folder)) != NULL)
+            return (pid_t)pid;
+    }
+    return 0;
 }
 
 static void test_orders_are_carried_out_and_reported(void **state)
@@ -388,6 +428,54 @@ static void test_many_orders(void **state)
     assert_true(cpu < 2 * USEC_PER_SEC); // twice what is allowed, for slow machines and sanitizers
 }
 
+static void test_a_task_outlives_its_agent(void **state)
+{
+    struct server *server = *state;
+    server->executor = "spawner";
+    start_agent(server);
+    until(server, server->hellos == 1);
+    char spawner[64];
+    memcpy(spawner, server->spawner, sizeof(spawner));
+    order_script(server, 1, 1, "sleep 1; echo done");
+    until(server, server->n_started == 1);
+    assert_int_equal(end_agent(server, SIGKILL), -SIGKILL);
+    start_agent(server);
+    until(server, server->hellos == 2);
+    assert_string_equal(server->spawner, spawner);
+    assert_int_equal(server->n_known_running, 1);
+    until(server, server->n_ended == 1);
+    assert_int_equal(server->outcome[1], OUTCOME_SUCCEEDED);
+    assert_int_equal(server->ended[1], 1);
+    struct wire_message message = {.kind = WIRE_LOG_READ, .log_read = {.request = 1, .run_id = 3, .attempt = 1, .max_bytes = 1000}};
+    server_send(server, &message);
+    until(server, server->log_answers == 1);
+    assert_int_equal(server->log_code, 0);
+    assert_int_equal(server->log_bytes, 5);
+}
+
+static void test_a_spawner_that_is_killed(void **state)
+{
+    struct server *server = *state;
+    server->executor = "spawner";
+    start_agent(server);
+    until(server, server->hellos == 1);
+    char spawner[64];
+    memcpy(spawner, server->spawner, sizeof(spawner));
+    order_script(server, 1, 3, "sleep 30");
+    until(server, server->n_started == 3);
+    pid_t pid = spawner_pid(server);
+    assert_true(pid > 0);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    until(server, server->hellos == 2 && server->n_ended == 3);
+    assert_string_not_equal(server->spawner, spawner);
+    for (int i = 1; i <= 3; i++)
+        assert_int_equal(server->outcome[i], OUTCOME_LOST);
+    order(server, 4, 1);
+    until(server, server->n_ended == 4);
+    assert_int_equal(server->outcome[4], OUTCOME_SUCCEEDED);
+    assert_int_equal(end_agent(server, SIGTERM), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +487,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_one_agent_in_a_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(test_output_that_is_not_there, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_orders, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_task_outlives_its_agent, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_spawner_that_is_killed, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
