@@ -133,6 +133,12 @@ int cmd_wait(struct cli *cli, struct err *err)
     }
     if (rc == 0)
         rc = cli_client(cli, err);
+    // All of them first: a run that does not exist is said before anything is waited for.
+    for (size_t i = 0; rc == 0 && i < cli->args->n_words; i++)
+        rc = client_get(cli->client, NULL, err, "/v1/runs/%s", cli->args->words[i]);
+    // Runs go on while the server is away, so waiting does too.
+    if (rc == 0)
+        client_patience(cli->client, for_usec, -1);
     for (size_t i = 0; rc == 0 && i < cli->args->n_words; i++) {
         struct run_ref ref = {0};
         rc = run_ref_parse(cli->args->words[i], &ref, err);

@@ -347,7 +347,7 @@ static int follow_loop(struct follow *follow, struct err *err)
         usec_t due_usec = scanned_usec + (follow->changed ? SCAN_LEAST_USEC : SCAN_MOST_USEC);
         if (now_usec >= due_usec || follow->ended) {
             int rc = scan(follow, err);
-            if (rc < 0)
+            if (rc < 0 && rc != ERR_INTERRUPTED)
                 return rc;
             scanned_usec = clock_mono_usec();
             if (finished(follow) || drain_is_over(follow))
@@ -414,10 +414,13 @@ int follow_run(struct cli *cli, const struct follow_options *options, struct err
         track_add(&follow, options->index);
     if (options->owns_run)
         interrupt_begin();
+    // The run goes on while the server is away, so following it does too.
+    client_patience(cli->client, USEC_NEVER, interrupt_fd());
     rc = follow_loop(&follow, err);
     if (rc == 0 && options->owns_run)
         rc = exit_status_fill(&follow, err);
     follow_release(&follow);
+    client_patience(cli->client, 0, -1);
     if (options->owns_run)
         interrupt_end();
     return rc;

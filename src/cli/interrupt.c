@@ -14,6 +14,9 @@
 #include "base/cleanup.h"
 #include "cli/api.h"
 
+// How long asking for the end of the run goes on while the server is away.
+#define CANCEL_PATIENCE_USEC (10 * USEC_PER_SEC)
+
 static int signal_pipe[2] = {-1, -1};
 static struct sigaction before_int;
 static struct sigaction before_term;
@@ -109,7 +112,9 @@ bool interrupt_handle(struct cli *cli, uint64_t run_id, struct err *err)
         return true;
     }
     n_cancels++;
+    client_patience(cli->client, CANCEL_PATIENCE_USEC, signal_pipe[0]);
     int rc = client_post(cli->client, NULL, NULL, err, "/v1/runs/%llu/cancel", (unsigned long long)run_id);
+    client_patience(cli->client, USEC_NEVER, signal_pipe[0]);
     if (rc < 0 && rc != ERR_CONFLICT) {
         cli_remark(cli, "run %llu could not be cancelled: %s", (unsigned long long)run_id, err != NULL ? err->text : "");
         n_cancels = 0;

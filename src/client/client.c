@@ -4,13 +4,12 @@
 #include "client/client.h"
 
 #include <ctype.h>
-#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "base/assert.h"
 #include "base/cleanup.h"
@@ -33,7 +32,7 @@ int client_open(const struct client_options *options, struct client **ret_client
     struct client *client = mem_alloc(sizeof(*client));
     buf_adds(&client->url, options->url);
     buf_printf(&client->token_header, "Authorization: Bearer %s", options->token);
-    client->retry_usec = options->retry_usec;
+    client_patience(client, options->retry_usec, -1);
     client->on_away = options->on_away;
     client->context = options->context;
     client->multi = curl_multi_init();
@@ -65,6 +64,12 @@ void client_close(struct client *client)
 const json_t *client_details(const struct client *client)
 {
     return client->details;
+}
+
+void client_patience(struct client *client, usec_t retry_usec, int wake_fd)
+{
+    client->retry_usec = retry_usec;
+    client->wake_fd = wake_fd;
 }
 
 void client_details_clear(struct client *client)
@@ -257,11 +262,11 @@ static int exchange_error(struct client *client, CURLcode result, const struct e
     return reply_error(client->status, &exchange->body, &client->details, err);
 }
 
-static void sleep_usec(usec_t usec)
+// Lets time pass; true when the wake descriptor says to stop trying.
+static bool pause_ended(const struct client *client, usec_t usec)
 {
-    struct timespec left = {.tv_sec = usec / USEC_PER_SEC, .tv_nsec = usec % USEC_PER_SEC * 1000};
-    while (nanosleep(&left, &left) < 0 && errno == EINTR)
-        ;
+    struct pollfd wake = {.fd = client->wake_fd, .events = POLLIN};
+    return poll(&wake, 1, (int)(usec / USEC_PER_MSEC)) > 0;
 }
 
 // Tries until it works, until what is wrong does not go away by itself, or until the time for it is over.
@@ -290,7 +295,8 @@ static int exchange_run(struct client *client, const struct call *call, struct e
             told = true;
             client->on_away(client->context, err != NULL ? err->text : err_sentence(rc));
         }
-        sleep_usec(pause_usec);
+        if (pause_ended(client, pause_usec))
+            return err_set(err, ERR_INTERRUPTED, "interrupted while the server at %s does not answer", client->url.data);
         pause_usec = usec_min(pause_usec * 2, RETRY_MOST_USEC);
     }
 }

@@ -59,6 +59,9 @@ __attribute__((format(printf, 4, 5))) int client_get(struct client *, json_t **r
 // POST without a body, or with `body` (borrowed) when it is not NULL; tried again while the server is away.
 __attribute__((format(printf, 5, 6))) int client_post(struct client *, json_t *body, json_t **ret_json, struct err *, const char *fmt,
                                                       ...);
+// From now on: how long calls are tried again while the server is away, and a descriptor that ends the trying with ERR_INTERRUPTED
+// when it is readable (-1: none).
+void client_patience(struct client *, usec_t retry_usec, int wake_fd);
 // The details of the last error (an array of objects), or NULL. Borrowed until the next call.
 const json_t *client_details(const struct client *);
 // Forgets them, once they have been told.

@@ -12,6 +12,7 @@ struct client {
     struct buf url;
     struct buf token_header; // "Authorization: Bearer ..."
     usec_t retry_usec;
+    int wake_fd;
     void (*on_away)(void *context, const char *sentence);
     void *context;
     json_t *details; // of the last error, or NULL

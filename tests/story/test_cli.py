@@ -572,8 +572,11 @@ def test_following_goes_on_through_a_restart_of_the_server(tmp_path):
         ports = [where["api"].rsplit(":", 1)[1], where["agents"].rsplit(":", 1)[1]]
         agent = start("agent", "--name", "one")
         script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; echo e $i >&2; sleep 0.25; done; exit 5"
-        follower = subprocess.Popen([MUSTER, "run", "--", "sh", "-c", script], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        follower = subprocess.Popen([MUSTER, "run", "--timeout", "200ms", "--", "sh", "-c", script], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert follower.stdout.readline() == "line 1\n"
+        run = re.search(r"^ *(\d+)", subprocess.run([MUSTER, "ps", "--quiet"], env=env, capture_output=True, text=True, check=True).stdout).group(1)
+        waiter = subprocess.Popen([MUSTER, "wait", run, "--timeout", "200ms"], env=env, stderr=subprocess.PIPE)
+        time.sleep(0.2)
         server.kill()
         server.wait()
         time.sleep(1)
@@ -582,6 +585,7 @@ def test_following_goes_on_through_a_restart_of_the_server(tmp_path):
         assert out.splitlines() == [f"line {i}" for i in range(2, 13)]
         assert [line for line in err.splitlines() if line.startswith("e ")] == [f"e {i}" for i in range(1, 13)]
         assert follower.returncode == 5
+        assert waiter.wait(30) == 1
     finally:
         for process in (agent, server):
             process.terminate()
