@@ -200,6 +200,11 @@ void gate_close(struct gate *gate)
     mem_free(gate);
 }
 
+void gate_pause(struct gate *gate, bool pause)
+{
+    listener_pause(gate->listener, pause);
+}
+
 const struct net_address *gate_address(const struct gate *gate)
 {
     return listener_address(gate->listener);

@@ -38,6 +38,8 @@ struct gate_options {
 int gate_open(const struct gate_options *, struct gate **ret_gate, struct err *);
 // Ends those that are under way, too.
 void gate_close(struct gate *);
+// Accepts no more connections, or goes on; those that wait stay in the kernel's queue.
+void gate_pause(struct gate *, bool pause);
 const struct net_address *gate_address(const struct gate *);
 // Connections that have not proved themselves yet.
 size_t gate_waiting(const struct gate *);

@@ -13,18 +13,17 @@
 #include "base/mem.h"
 #include "codec/codec.h"
 #include "net/frame.h"
-#include "net/listener.h"
+#include "net/gate.h"
 
 enum {
-    HELLO_BYTES_MAX = 2 * 1024 * 1024, // of what is read from somebody who has proved nothing
-    HELLO_USEC = 10000000,
-    STRANGERS_MAX = 256,               // sessions that have not been welcomed
+    WELCOME_USEC = 10000000, // for the commit that carries it
+    SPARE_SESSIONS = 256,    // beyond one for each node: nodes that come back before their old session was seen to end
     LOG_READ_USEC = 10000000,
-    START_SPEC_BYTES = 1024 * 1024,    // of different specs in one START message
+    START_SPEC_BYTES = 1024 * 1024, // of different specs in one START message
 };
 
-// ASKED: the challenge was sent. GREETED: its hello was right, the core decides. OPEN: welcomed.
-enum session_state { ASKED, GREETED, OPEN };
+// GREETED: it came through the gate, the core decides. OPEN: welcomed.
+enum session_state { GREETED, OPEN };
 
 struct session {
     struct list link;
@@ -32,9 +31,8 @@ struct session {
     uint64_t id;
     struct frame_conn *conn;
     enum session_state state;
-    char *node; // once greeted
-    uint8_t server_nonce[WIRE_NONCE_BYTES];
-    uint8_t agent_nonce[WIRE_NONCE_BYTES];
+    char *node;
+    uint8_t proof[WIRE_PROOF_BYTES]; // for WELCOME
     struct loop_timer timer;
     usec_t heard_mono_usec;
 };
@@ -50,10 +48,9 @@ struct log_request {
 
 struct agents {
     struct agents_options options;
-    struct listener *listener;
+    struct gate *gate;
     struct list sessions;
     size_t n_sessions;
-    size_t n_strangers;
     uint64_t next_session;
     struct map by_id;       // session id -> struct session
     struct strmap by_node;  // node name -> open session
@@ -63,7 +60,7 @@ struct agents {
     struct loop_timer log_timer;
     struct arena arena; // of one message
     bool paused;
-    bool closing; // the listener is gone
+    bool closing; // the gate is gone
 };
 
 static void session_event(struct session *session, struct event *event)
@@ -93,10 +90,9 @@ static void accept_more(struct agents *agents)
 {
     if (agents->closing)
         return;
-    bool pause = agents->options.engine == NULL || agents->n_strangers >= STRANGERS_MAX ||
-                 agents->n_sessions >= (size_t)agents->options.limits->value[LIMIT_NODES] + STRANGERS_MAX;
+    bool pause = agents->options.engine == NULL || agents->n_sessions >= (size_t)agents->options.limits->value[LIMIT_NODES] + SPARE_SESSIONS;
     if (pause != agents->paused)
-        listener_pause(agents->listener, pause);
+        gate_pause(agents->gate, pause);
     agents->paused = pause;
 }
 
@@ -104,9 +100,7 @@ static void accept_more(struct agents *agents)
 static void session_end(struct session *session, bool finish)
 {
     struct agents *agents = session->agents;
-    if (session->state != OPEN)
-        agents->n_strangers--;
-    if (session->node != NULL && strmap_get(&agents->by_node, session->node) == session)
+    if (strmap_get(&agents->by_node, session->node) == session)
         strmap_del(&agents->by_node, session->node);
     map_del(&agents->by_id, session->id);
     list_del(&session->link);
@@ -130,10 +124,8 @@ static void session_end(struct session *session, bool finish)
 
 static void session_gone(struct session *session, bool finish)
 {
-    if (session->state != ASKED) {
-        struct event event = {.kind = EV_NODE_GONE, .session.session = session->id};
-        session_event(session, &event);
-    }
+    struct event event = {.kind = EV_NODE_GONE, .session.session = session->id};
+    session_event(session, &event);
     session_end(session, finish);
 }
 
@@ -152,37 +144,10 @@ static uint64_t epoch_of(const struct agents *agents)
 static void refuse(struct session *session, int code, const char *text)
 {
     log_warn("agent refused", "session=%llu node=\"%s\" error=%s why=\"%s\"", (unsigned long long)session->id,
-             session->node != NULL ? session->node : "", err_name(code), text);
+             session->node, err_name(code), text);
     struct wire_message message = {.kind = WIRE_REFUSE, .epoch = epoch_of(session->agents), .refuse.code = code};
     snprintf(message.refuse.text, sizeof(message.refuse.text), "%s", text);
     send_message(session, &message);
-}
-
-static void on_hello(struct session *session, const struct wire_hello *hello)
-{
-    struct agents *agents = session->agents;
-    uint8_t proof[WIRE_PROOF_BYTES];
-    bool right = hello->nonce.len == WIRE_NONCE_BYTES && hello->hello.info != NULL && hello->hello.info->name != NULL;
-    if (right) {
-        memcpy(session->agent_nonce, hello->nonce.data, WIRE_NONCE_BYTES);
-        handshake_agent_proof(agents->options.key, session->server_nonce, session->agent_nonce, hello->hello.info->name, proof);
-        right = handshake_proof_equal(hello->proof, proof);
-    }
-    if (!right) {
-        refuse(session, ERR_UNAUTHENTICATED, "the agent did not prove that it holds the key of this cluster (agent.token)");
-        session_end(session, true);
-        return;
-    }
-    if (hello->version != WIRE_VERSION) {
-        refuse(session, ERR_VERSION, "the agent speaks another version of the protocol");
-        session_end(session, true);
-        return;
-    }
-    session->state = GREETED;
-    session->node = mem_strdup(hello->hello.info->name);
-    struct event event = {.kind = EV_NODE_HELLO, .hello = hello->hello};
-    event.hello.session = session->id;
-    session_event(session, &event);
 }
 
 static void on_log_data(struct session *session, const struct wire_log_data *data)
@@ -196,12 +161,6 @@ static void on_log_data(struct session *session, const struct wire_log_data *dat
 static bool take_message(struct session *session, const struct wire_message *message)
 {
     struct event event = {0};
-    if (session->state == ASKED) {
-        if (message->kind != WIRE_HELLO)
-            return false;
-        on_hello(session, &message->hello);
-        return true;
-    }
     if (session->state != OPEN)
         return false;
     switch (message->kind) {
@@ -244,58 +203,69 @@ static void on_message(void *context, struct bytes bytes)
 static void on_closed(void *context, const struct err *why)
 {
     struct session *session = context;
-    if (session->state != ASKED)
-        log_info("agent disconnected", "node=\"%s\" session=%llu why=\"%s\"", session->node, (unsigned long long)session->id, why->text);
+    log_info("agent disconnected", "node=\"%s\" session=%llu why=\"%s\"", session->node, (unsigned long long)session->id, why->text);
     session_gone(session, false);
 }
 
 static const struct frame_calls session_calls = {.on_message = on_message, .on_closed = on_closed};
 
-// Says nothing for too long: no hello, or no heartbeat for as long as its lease.
+// No welcome for too long, or no heartbeat for as long as its lease.
 static void on_session_timer(void *context)
 {
     struct session *session = context;
-    usec_t patience = session->state == OPEN ? session->agents->options.limits->value[LIMIT_NODE_LEASE] : HELLO_USEC;
+    usec_t patience = session->state == OPEN ? session->agents->options.limits->value[LIMIT_NODE_LEASE] : WELCOME_USEC;
     usec_t until = usec_add(session->heard_mono_usec, patience);
     if (clock_mono_usec() < until) {
         loop_timer_set(&session->timer, until);
         return;
     }
-    if (session->state != ASKED)
-        log_warn("agent is silent", "node=\"%s\" session=%llu", session->node, (unsigned long long)session->id);
+    log_warn("agent is silent", "node=\"%s\" session=%llu", session->node, (unsigned long long)session->id);
     session_gone(session, false);
 }
 
-static void on_accept(void *context, int fd)
+static uint64_t on_gate_epoch(void *context)
+{
+    return epoch_of(context);
+}
+
+// An agent that holds the cluster's key.
+static void on_agent(void *context, const struct gate_agent *agent)
 {
     struct agents *agents = context;
     struct session *session = mem_alloc(sizeof(*session));
     session->agents = agents;
     session->id = ++agents->next_session;
     session->heard_mono_usec = clock_mono_usec();
+    session->node = mem_strdup(agent->hello->hello.info->name);
+    memcpy(session->proof, agent->proof, sizeof(session->proof));
     list_init(&session->link);
     list_add_tail(&agents->sessions, &session->link);
     agents->n_sessions++;
-    agents->n_strangers++;
     map_put(&agents->by_id, session->id, session);
     struct frame_options options = {
         .loop = agents->options.loop,
-        .message_bytes_max = HELLO_BYTES_MAX,
+        .message_bytes_max = (size_t)agents->options.limits->value[LIMIT_FRAME_BYTES],
         .queue_bytes_max = (size_t)agents->options.limits->value[LIMIT_SESSION_QUEUE],
         .calls = &session_calls,
         .context = session,
     };
-    session->conn = frame_open(&options, fd);
+    session->conn = agent->conn;
+    frame_adopt(session->conn, &options);
     loop_timer_init(&session->timer, agents->options.loop, on_session_timer, session);
-    loop_timer_set(&session->timer, session->heard_mono_usec + HELLO_USEC);
-    handshake_random(session->server_nonce, sizeof(session->server_nonce));
-    struct wire_message message = {
-        .kind = WIRE_CHALLENGE,
-        .epoch = epoch_of(agents),
-        .challenge = {.version = WIRE_VERSION, .epoch = epoch_of(agents), .nonce = {session->server_nonce, WIRE_NONCE_BYTES}},
-    };
-    send_message(session, &message);
+    loop_timer_set(&session->timer, session->heard_mono_usec + WELCOME_USEC);
+    struct event event = {.kind = EV_NODE_HELLO, .hello = agent->hello->hello};
+    event.hello.session = session->id;
+    session_event(session, &event);
     accept_more(agents);
+}
+
+static void on_refused(void *context, const struct err *why)
+{
+    // Connections that come and go, or are cut, are nothing to report; an agent that cannot join is.
+    if (why->code == ERR_UNAUTHENTICATED || why->code == ERR_VERSION)
+        log_warn("agent refused", "error=%s why=\"%s\"", err_name(why->code), why->text);
+    else
+        log_debug("connection to the agent port ended", "error=%s why=\"%s\"", err_name(why->code), why->text);
 }
 
 // ---- effects
@@ -305,20 +275,9 @@ static void welcome(struct session *session, const struct fx_welcome *fx)
     struct agents *agents = session->agents;
     must(session->state == GREETED);
     session->state = OPEN;
-    agents->n_strangers--;
     // A node that comes back before its old session was noticed to be gone has two for a moment: the newer one counts.
     strmap_put(&agents->by_node, session->node, session);
-    struct frame_options options = {
-        .loop = agents->options.loop,
-        .message_bytes_max = (size_t)agents->options.limits->value[LIMIT_FRAME_BYTES],
-        .queue_bytes_max = (size_t)agents->options.limits->value[LIMIT_SESSION_QUEUE],
-        .calls = &session_calls,
-        .context = session,
-    };
-    frame_adopt(session->conn, &options);
-    uint8_t proof[WIRE_PROOF_BYTES];
-    handshake_server_proof(agents->options.key, session->server_nonce, session->agent_nonce, proof);
-    struct wire_message message = {.kind = WIRE_WELCOME, .epoch = fx->epoch, .welcome = {.proof = {proof, sizeof(proof)}, .welcome = *fx}};
+    struct wire_message message = {.kind = WIRE_WELCOME, .epoch = fx->epoch, .welcome = {.proof = {session->proof, sizeof(session->proof)}, .welcome = *fx}};
     send_message(session, &message);
     log_info("agent connected", "node=\"%s\" session=%llu node_id=%u", session->node, (unsigned long long)session->id, fx->node_id);
     accept_more(agents);
@@ -456,7 +415,17 @@ int agents_open(const struct agents_options *options, struct agents **ret_agents
     list_init(&agents->sessions);
     list_init(&agents->log_requests);
     loop_timer_init(&agents->log_timer, options->loop, on_log_timer, agents);
-    int code = listener_open(options->loop, options->address, on_accept, agents, &agents->listener, err);
+    struct gate_options gate_options = {
+        .loop = options->loop,
+        .address = *options->address,
+        .key = options->key,
+        .limits = options->limits,
+        .epoch = on_gate_epoch,
+        .on_agent = on_agent,
+        .on_refused = on_refused,
+        .context = agents,
+    };
+    int code = gate_open(&gate_options, &agents->gate, err);
     if (code < 0) {
         agents_close(agents);
         return code;
@@ -470,8 +439,7 @@ void agents_close(struct agents *agents)
 {
     if (agents == NULL)
         return;
-    if (agents->listener != NULL)
-        listener_close(agents->listener);
+    gate_close(agents->gate);
     struct list *first;
     while ((first = list_first(&agents->log_requests)) != NULL)
         log_fail(agents, list_entry(first, struct log_request, link), ERR_CLOSED, "the server ends");
@@ -494,7 +462,7 @@ void agents_lead(struct agents *agents, struct engine *engine)
 
 const struct net_address *agents_address(const struct agents *agents)
 {
-    return listener_address(agents->listener);
+    return gate_address(agents->gate);
 }
 
 size_t agents_sessions(const struct agents *agents)

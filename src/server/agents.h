@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sessions of the agents: the handshake by which both sides prove that they hold the cluster's agent key, messages of agents as
+// Sessions of the agents that have proved to hold the cluster's agent key: messages of agents as
 // events of the core (EV_NODE_*), effects of the core as messages (all but FX_REPLY), and reads of task output, which the core does
 // not know. Nothing here is done per task: a message is unpacked, given to the engine, and that is all.
 //
-// A session must say hello within ten seconds, be welcomed before it says more, and say something at least every lease of a node.
+// A session begins behind the gate (net/gate.h); it must be welcomed before it says more, and say something at least every lease of a node.
 #pragma once
 
 #include "base/err.h"
