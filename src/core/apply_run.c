@@ -129,6 +129,7 @@ void apply_run_submitted(struct core *core, const struct record *record)
     run->submitted_usec = record->at_usec;
     run->submitted_by = rec->submitted_by ? mem_strdup(rec->submitted_by) : NULL;
     core->n_runs_live++;
+    core->n_runs_in[run->state]++;
     core->n_waiting_tasks += run_n_tasks(run);
     struct job *job = rec->job_id ? map_get(&core->jobs, rec->job_id) : NULL;
     if (job) {
@@ -152,7 +153,7 @@ void apply_run_eligible(struct core *core, const struct record *record)
     struct run *run = core_run(core, record->run_eligible.run_id);
     must(run != NULL);
     must(run->n_waits == 0);
-    run_state_move(&run->state, RUN_PENDING);
+    run_move(core, run, RUN_PENDING);
     run_arm(core, run);
     run_index(core, run);
 }
@@ -170,7 +171,7 @@ void apply_run_cancelling(struct core *core, const struct record *record)
 {
     struct run *run = core_run(core, record->run_cancelling.run_id);
     must(run != NULL);
-    run_state_move(&run->state, RUN_CANCELLING);
+    run_move(core, run, RUN_CANCELLING);
     run->cancel_cause = record->run_cancelling.cause;
     run_index(core, run);
 }
@@ -275,7 +276,7 @@ void apply_run_ended(struct core *core, const struct record *record)
     struct run *run = core_run(core, rec->run_id);
     must(run != NULL);
     must(run_open(run) == 0);
-    run_state_move(&run->state, rec->to);
+    run_move(core, run, rec->to);
     run->ended_usec = record->at_usec;
     run->ended_seq = record->seq;
     must(core->n_runs_live > 0);

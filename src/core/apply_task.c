@@ -33,7 +33,7 @@ void apply_tasks_placed(struct core *core, const struct record *record)
     must(rec->n > 0);
     must(rec->first_fence == core->next_fence);
     if (run->state == RUN_PENDING) {
-        run_state_move(&run->state, RUN_RUNNING);
+        run_move(core, run, RUN_RUNNING);
         run->started_usec = record->at_usec;
         run_arm(core, run);
     }

@@ -10,7 +10,7 @@
 // Every task of a run is in exactly one state, and the counts say so.
 static void check_run_counts(const struct core *core)
 {
-    uint64_t live = 0, waiting = 0;
+    uint64_t live = 0, waiting = 0, in_state[RUN_STATES] = {0};
     struct list *pos, *at;
     list_for_each(pos, &core->runs_by_id) {
         const struct run *run = list_entry(pos, struct run, all);
@@ -27,6 +27,7 @@ static void check_run_counts(const struct core *core)
                 must(with_struct[state] == run->count[state]);
         }
         must(with_struct[TASK_PENDING] + run->n_untouched == run->count[TASK_PENDING]);
+        in_state[run->state]++;
         must(run_state_terminal(run->state) == (run->ended_seq != 0));
         must(!run_state_terminal(run->state) || run_open(run) == 0);
         if (!run_state_terminal(run->state)) {
@@ -35,6 +36,8 @@ static void check_run_counts(const struct core *core)
         }
     }
     must(live == core->n_runs_live);
+    for (int state = 0; state < RUN_STATES; state++)
+        must(in_state[state] == core->n_runs_in[state]);
     must(waiting == core->n_waiting_tasks);
 }
 

@@ -197,4 +197,5 @@ void core_stats(const struct core *core, struct core_stats *ret_stats)
         .bytes = pool_bytes(&core->run_pool) + pool_bytes(&core->task_pool) + map_bytes(&core->runs) + map_bytes(&core->tasks) +
                  map_bytes(&core->fences) + map_bytes(&core->specs_by_hash) + core->blob_bytes,
     };
+    memcpy(ret_stats->runs_in, core->n_runs_in, sizeof(ret_stats->runs_in));
 }

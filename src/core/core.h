@@ -87,6 +87,7 @@ int core_why(const struct core *, uint64_t run_id, uint32_t index, usec_t wall_u
 // Figures for metrics, benches and tests.
 struct core_stats {
     uint64_t runs, runs_live, tasks_waiting, tasks_active, nodes, jobs, classes, classes_parked, specs;
+    uint64_t runs_in[RUN_STATES]; // in memory, by state
     uint64_t bytes; // memory of the durable half, estimated from its pools
 };
 void core_stats(const struct core *, struct core_stats *ret_stats);

@@ -215,6 +215,7 @@ struct core {
     char *dim_names[DIMS_MAX];
     size_t n_dims;
     uint64_t n_runs_live, n_specs, n_classes;
+    uint64_t n_runs_in[RUN_STATES]; // in memory, by state
     size_t blob_bytes; // of specs, keys and bitmaps
 
     // Transient.
@@ -311,6 +312,8 @@ bool class_matches(const struct class *, const struct node_info *);
 
 // run.c
 void run_index(struct core *, struct run *); // (re)places a run in its class, or takes it out: call after any change
+// Moves a run to another state and keeps the counts by state.
+void run_move(struct core *core, struct run *run, enum run_state to);
 void run_free(struct core *, struct run *);
 bool run_has_ended(const struct run *, uint32_t position);
 void run_mark_ended(struct core *, struct run *, uint32_t position, bool good);

@@ -94,6 +94,7 @@ static void load_run(struct core *core, const struct snap_run *snap)
         must(run->key != NULL);
         run->key->holders++;
     }
+    core->n_runs_in[run->state]++;
     if (run_state_terminal(run->state))
         return;
     core->n_runs_live++;

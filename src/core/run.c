@@ -174,12 +174,22 @@ void key_release(struct core *core, struct run *run)
     key_promote(core, key);
 }
 
+void run_move(struct core *core, struct run *run, enum run_state to)
+{
+    must(core->n_runs_in[run->state] > 0);
+    core->n_runs_in[run->state]--;
+    run_state_move(&run->state, to);
+    core->n_runs_in[to]++;
+}
+
 void run_free(struct core *core, struct run *run)
 {
     must(run_state_terminal(run->state));
     must(list_empty(&run->tasks));
     must(list_empty(&run->dependents));
     must(!run->ready_in);
+    must(core->n_runs_in[run->state] > 0);
+    core->n_runs_in[run->state]--;
     if (heap_contains(&run->timer))
         heap_remove(&core->run_timers, &run->timer);
     heap_release(&run->again);
