@@ -134,7 +134,11 @@ void api_status(void *context, struct http_request *http)
     json_add_text(&json, server->name);
     buf_printf(&json, ",\"version\":\"%s\",\"epoch\":%" PRIu64 ",\"started_at\":\"%s\",", MUSTER_VERSION, core_epoch(core),
                time_format(text, server->started_wall_usec));
-    buf_printf(&json, "\"runs\":{\"live\":%" PRIu64 ",\"in_memory\":%" PRIu64 "},", stats.runs_live, stats.runs);
+    buf_printf(&json, "\"runs\":{\"live\":%" PRIu64 ",\"in_memory\":%" PRIu64, stats.runs_live, stats.runs);
+    for (int state = 0; state < RUN_STATES; state++)
+        if (!run_state_terminal((enum run_state)state))
+            buf_printf(&json, ",\"%s\":%" PRIu64, run_state_name((enum run_state)state), stats.runs_in[state]);
+    buf_adds(&json, "},");
     buf_printf(&json, "\"tasks\":{\"waiting\":%" PRIu64 ",\"active\":%" PRIu64 "},\"jobs\":%" PRIu64 ",", stats.tasks_waiting, stats.tasks_active,
                stats.jobs);
     print_nodes(server, &request->arena, &json);

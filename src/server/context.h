@@ -55,6 +55,7 @@ struct server {
     struct list answers; // that wait for a commit
     uint64_t next_request;
     struct loop_timer request_timer;
+    size_t n_fed; // batches of the log that were given to the history at the start
     bool stopping;
 };
 

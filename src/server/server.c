@@ -14,6 +14,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "base/tz.h"
 #include "server/context.h"
@@ -155,6 +156,7 @@ static int open_agents(struct server *server, struct err *err)
 static int feed_batch(void *context, const struct store_batch *batch, struct err *err)
 {
     struct server *server = context;
+    server->n_fed++;
     history_worker_feed(server->worker, batch->data, batch->first_seq + batch->n_records - 1);
     return 0;
 }
@@ -177,6 +179,29 @@ static int open_store(struct server *server, struct err *err)
     return code < 0 ? err_wrap(err, code, "open the history") : 0;
 }
 
+// Gives the history what the log has and it has not. A history that was lost, and is empty now, must not keep the scheduler from its work:
+// it goes on from the snapshot, before which the log is gone.
+static int feed_history(struct server *server, uint64_t have, struct err *err)
+{
+    const struct store_ops *ops = server->store->ops;
+    int code = ops->log_read(server->store, have, feed_batch, server, err);
+    if (code != ERR_NOT_FOUND || server->n_fed > 0)
+        return code;
+    uint64_t snapshot_seq = 0;
+    uint8_t *data = NULL;
+    size_t len;
+    struct err unread = {0};
+    if (ops->snapshot_read(server->store, &snapshot_seq, &data, &len, &unread) < 0)
+        snapshot_seq = 0;
+    mem_free(data);
+    if (snapshot_seq <= have)
+        return code;
+    log_warn("the history lacks records that the log no longer has; runs from then are unknown to it", "history_seq=%llu log_from=%llu",
+             (unsigned long long)have, (unsigned long long)snapshot_seq + 1);
+    err_clear(err);
+    return ops->log_read(server->store, snapshot_seq, feed_batch, server, err);
+}
+
 static int open_engine(struct server *server, struct err *err)
 {
     uint64_t seed;
@@ -196,10 +221,9 @@ static int open_engine(struct server *server, struct err *err)
     int code = engine_open(&options, clock_wall_usec(), began, &server->engine, err);
     if (code < 0)
         return code;
-    // What the log has and the history has not.
     uint64_t have = history_worker_position(server->worker);
     history_reader_advanced(server->reader, have);
-    code = server->store->ops->log_read(server->store, have, feed_batch, server, err);
+    code = feed_history(server, have, err);
     if (code < 0)
         return err_wrap(err, code, "bring the history up to date");
     struct snapshotter_options snapshots = {

@@ -101,6 +101,7 @@ def test_version_and_status(server):
     assert status["settings"]["tasks_max"] == 10000000
     assert status["settings"]["node_lease"] == 15
     assert {"runs", "tasks", "nodes", "history", "jobs"} <= set(status)
+    assert {"live", "waiting", "pending", "running", "cancelling"} <= set(status["runs"])
 
 
 # ---- submitting
@@ -434,6 +435,28 @@ def test_what_was_answered_survives_kill(tmp_path):
         assert not os.path.exists(os.path.join(one.folder, "endpoint.json"))
         one.start()
         assert len(one.get("/v1/runs?max=1000&live=1").json["runs"]) == 200
+    finally:
+        assert one.stop() == 0
+
+
+def test_a_lost_history_keeps_nobody_from_working(tmp_path):
+    one = Server(tmp_path / "data", settings=["snapshot_log_bytes=4096"])
+    try:
+        first = one.submit(command=["true"], held=True)
+        one.post(f"/v1/runs/{first}/cancel")
+        one.ended(first)
+        for _ in range(200):
+            last = one.submit(command=["true"], held=True)
+        until(lambda: "snapshot taken" in open(one.log.name, encoding="utf-8").read())
+        assert one.stop() == 0
+        for name in os.listdir(one.folder):
+            if name.startswith("history.db"):
+                os.remove(os.path.join(one.folder, name))
+        one.start()
+        assert one.get(f"/v1/runs/{first}").code == "not_found"
+        assert one.get(f"/v1/runs/{last}").json["state"] == "pending"
+        new = one.submit(command=["true"], held=True)
+        assert one.get("/v1/runs?max=1").json["runs"][0]["run_id"] == new == last + 1
     finally:
         assert one.stop() == 0
 
