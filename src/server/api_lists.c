@@ -88,13 +88,20 @@ static bool parse_filter(struct server *server, struct http_request *http, struc
     return true;
 }
 
-// Puts the live state in the place of what the history knows. Returns false when the run no longer is one that was asked for.
-static bool refresh(struct server *server, const struct run_filter *filter, struct arena *arena, struct run_view *run)
+// Prints a run that the history knows, as it is now, behind `before`. Prints nothing when it no longer is one that was asked for.
+static bool print_fresh(struct server *server, const struct run_filter *filter, const struct run_view *run, const char *before, struct buf *out)
 {
     struct run_view live;
-    if (core_view_run(engine_core(server->engine), run->run_id, arena, &live) == 0)
-        *run = live;
-    return filter->states == 0 || (filter->states & 1u << run->state) != 0;
+    struct arena arena = {0}; // of one run only: its view has a copy of its spec
+    if (core_view_run(engine_core(server->engine), run->run_id, &arena, &live) == 0)
+        run = &live;
+    bool wanted = filter->states == 0 || (filter->states & 1u << run->state) != 0;
+    if (wanted) {
+        buf_adds(out, before);
+        view_json_run(out, run, NULL);
+    }
+    arena_release(&arena);
+    return wanted;
 }
 
 static int run_page(struct history_read *read, struct history *history, struct err *err)
@@ -115,15 +122,10 @@ static void done_page(struct history_read *read)
     }
     struct buf json = {0};
     buf_adds(&json, "{\"runs\":[");
-    bool first = true;
-    for (size_t i = 0; i < state->n; i++) {
-        if (!refresh(request->server, &state->filter, &state->page, &state->runs[i]))
-            continue;
-        if (!first)
-            buf_addc(&json, ',');
-        first = false;
-        view_json_run(&json, &state->runs[i], NULL);
-    }
+    const char *before = "";
+    for (size_t i = 0; i < state->n; i++)
+        if (print_fresh(request->server, &state->filter, &state->runs[i], before, &json))
+            before = ",";
     if (state->n == state->filter.max)
         buf_printf(&json, "],\"next_before\":%" PRIu64 "}\n", state->runs[state->n - 1].run_id);
     else
@@ -199,12 +201,9 @@ static void done_export_page(struct history_read *read)
         return;
     }
     buf_clear(&state->lines);
-    for (size_t i = 0; i < state->n; i++) {
-        if (!refresh(request->server, &state->filter, &state->page, &state->runs[i]))
-            continue;
-        view_json_run(&state->lines, &state->runs[i], NULL);
-        buf_addc(&state->lines, '\n');
-    }
+    for (size_t i = 0; i < state->n; i++)
+        if (print_fresh(request->server, &state->filter, &state->runs[i], "", &state->lines))
+            buf_addc(&state->lines, '\n');
     state->more = state->n == state->filter.max;
     if (state->more)
         state->filter.before = state->runs[state->n - 1].run_id;

@@ -15,6 +15,21 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 
+// Whether a folder is empty or holds what a server keeps: only then its mode is ours to change.
+static bool is_ours(const char *path)
+{
+    cleanup_dir DIR *dir = opendir(path);
+    bool empty = dir != NULL;
+    struct dirent *entry;
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        if (strcmp(entry->d_name, "api.token") == 0 || strcmp(entry->d_name, "muster.db") == 0)
+            return true;
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            empty = false;
+    }
+    return empty;
+}
+
 int folder_open(const char *path, struct err *err)
 {
     int code = fs_mkdirs(path, 0700, err);
@@ -27,6 +42,8 @@ int folder_open(const char *path, struct err *err)
         return 0;
     if (st.st_uid != geteuid())
         return err_set(err, ERR_DENIED, "the data folder '%s' belongs to another account and others may enter it", path);
+    if (!is_ours(path))
+        return err_set(err, ERR_DENIED, "others may enter '%s' and it holds other things; choose a folder of its own for the server", path);
     if (chmod(path, 0700) < 0)
         return err_errno(err, ERR_DENIED, "close the data folder '%s' to others", path);
     return 0;

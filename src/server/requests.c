@@ -8,7 +8,14 @@
 #include "server/context.h"
 
 // How long the engine may take to answer. Beyond it nobody knows whether what was asked will become durable.
-enum { REPLY_USEC = 60000000 };
+// DURABLE_USEC: how long what was read waits to be durable; a store without room would make it wait for ever.
+enum { REPLY_USEC = 60000000, DURABLE_USEC = 5000000 };
+
+static void timer_at(struct server *server, usec_t mono_usec)
+{
+    if (mono_usec < server->request_timer.mono_usec)
+        loop_timer_set(&server->request_timer, mono_usec);
+}
 
 static void on_gone(void *context)
 {
@@ -81,7 +88,8 @@ void request_err(struct request *request, const struct err *err)
 // An answer that waits for a commit.
 struct answer {
     struct list link;
-    struct request *request;
+    struct request *request; // NULL: it was told that it took too long
+    usec_t until_mono_usec;
     int status;
     struct buf json;
 };
@@ -90,7 +98,8 @@ static void on_durable(void *context)
 {
     struct answer *answer = context;
     list_del(&answer->link);
-    request_answer(answer->request, answer->status, &answer->json);
+    if (answer->request != NULL)
+        request_answer(answer->request, answer->status, &answer->json);
     buf_release(&answer->json);
     mem_free(answer);
 }
@@ -105,8 +114,10 @@ void request_answer_durable(struct request *request, int status, struct buf *jso
         return;
     }
     struct answer *answer = mem_alloc(sizeof(*answer));
+    answer->until_mono_usec = usec_add(clock_mono_usec(), DURABLE_USEC);
     list_init(&answer->link);
     list_add_tail(&request->server->answers, &answer->link);
+    timer_at(request->server, answer->until_mono_usec);
     answer->request = request;
     answer->status = status;
     answer->json = *json;
@@ -123,8 +134,7 @@ void request_event(struct request *request, struct event *event, void (*on_reply
     request->deadline_mono_usec = usec_add(clock_mono_usec(), REPLY_USEC);
     list_add_tail(&server->requests, &request->link);
     map_put(&server->request_by_id, request->id, request);
-    if (server->request_timer.mono_usec == USEC_NEVER)
-        loop_timer_set(&server->request_timer, request->deadline_mono_usec);
+    timer_at(server, request->deadline_mono_usec);
     event->wall_usec = clock_wall_usec();
     event->mono_usec = clock_mono_usec();
     event->request = request->id;
@@ -178,20 +188,42 @@ void request_read(struct request *request, bool caught_up, int (*run)(struct his
         history_worker_hurry(server->worker);
 }
 
+// Tells whose answer cannot be shown that it took too long. Gives the instant at which the next one will have.
+static usec_t expire_answers(struct server *server, usec_t now)
+{
+    struct list *pos;
+    list_for_each(pos, &server->answers) {
+        struct answer *answer = list_entry(pos, struct answer, link);
+        if (answer->request == NULL)
+            continue;
+        if (answer->until_mono_usec > now)
+            return answer->until_mono_usec;
+        struct request *request = answer->request;
+        answer->request = NULL;
+        if (engine_full(server->engine))
+            request_error(request, ERR_STORE_FULL, "the disk or quota under the store is full; what happened last is not durable yet and so not shown");
+        else
+            request_error(request, ERR_TIMEOUT, "the store did not answer in time");
+    }
+    return USEC_NEVER;
+}
+
 // The oldest requests have waited too long.
 static void on_timer(void *context)
 {
     struct server *server = context;
     usec_t now = clock_mono_usec();
+    usec_t next = expire_answers(server, now);
     struct list *first;
     while ((first = list_first(&server->requests)) != NULL) {
         struct request *request = list_entry(first, struct request, link);
         if (request->deadline_mono_usec > now) {
-            loop_timer_set(&server->request_timer, request->deadline_mono_usec);
-            return;
+            next = usec_min(next, request->deadline_mono_usec);
+            break;
         }
         finish_with(request, ERR_TIMEOUT, "the store did not answer in time; what was asked may still be done");
     }
+    loop_timer_set(&server->request_timer, next);
 }
 
 void requests_init(struct server *server)
@@ -210,7 +242,8 @@ void requests_end(struct server *server)
     while ((first = list_first(&server->answers)) != NULL) {
         struct answer *answer = list_entry(first, struct answer, link);
         list_del(first);
-        request_error(answer->request, ERR_INTERRUPTED, "the server ends");
+        if (answer->request != NULL)
+            request_error(answer->request, ERR_INTERRUPTED, "the server ends");
         buf_release(&answer->json);
         mem_free(answer);
     }

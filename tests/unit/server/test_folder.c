@@ -67,6 +67,28 @@ static void test_folder_is_closed_to_others(void **state)
     assert_int_equal(mode_of(w->data), 0700);
 }
 
+static void test_somebody_elses_folder_is_left_alone(void **state)
+{
+    struct world *w = *state;
+    char path[128];
+    struct err err = {0};
+    assert_int_equal(folder_open(w->data, NULL), 0);
+    snprintf(path, sizeof(path), "%s/letter.txt", w->data);
+    assert_int_equal(fs_write_atomic(path, "x", 1, 0644, NULL), 0);
+    assert_int_equal(chmod(w->data, 0755), 0);
+    assert_int_equal(folder_open(w->data, &err), ERR_DENIED);
+    assert_non_null(strstr(err.text, w->data));
+    assert_int_equal(mode_of(w->data), 0755);
+    // Closed to others, it may hold whatever it wants.
+    assert_int_equal(chmod(w->data, 0700), 0);
+    assert_int_equal(folder_open(w->data, NULL), 0);
+    // What a server has used is closed again.
+    assert_int_equal(folder_token(w->data, "api.token", (char[TOKEN_TEXT]){0}, NULL), 0);
+    assert_int_equal(chmod(w->data, 0755), 0);
+    assert_int_equal(folder_open(w->data, NULL), 0);
+    assert_int_equal(mode_of(w->data), 0700);
+}
+
 static void test_bad_tokens_are_refused(void **state)
 {
     struct world *w = *state;
@@ -109,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_token_is_made_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_folder_is_closed_to_others, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_somebody_elses_folder_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_tokens_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_endpoint, setup, teardown),
     };
