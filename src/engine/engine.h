@@ -46,6 +46,12 @@ int engine_turn(struct engine *, usec_t wall_usec, usec_t mono_usec, struct err 
 // How long the edge may sleep before the next turn; an event or the store's wake_fd ends the sleep.
 usec_t engine_deadline(const struct engine *, usec_t wall_usec, usec_t mono_usec);
 
+// Commits since this engine was opened, for metrics and benches.
+struct engine_stats {
+    uint64_t commits, records, bytes;
+};
+void engine_stats(const struct engine *, struct engine_stats *ret_stats);
+
 // Reads. The views of the core show what was decided; an answer may leave only when engine_durable() >= the engine_position() at which it
 // was read. engine_after calls back at that moment (at once if it has come already).
 const struct core *engine_core(const struct engine *);

@@ -28,6 +28,7 @@ struct engine {
     struct core *core;
     uint64_t epoch;
     uint64_t durable;
+    struct engine_stats stats;
     struct gather gathers[2];
     struct gather *gathering;
     struct gather *in_flight; // NULL: no commit is under way

@@ -147,6 +147,9 @@ static int append_done(struct engine *engine, const struct store_done *done, use
     engine->full = false;
     engine->durable = done->seq;
     engine->log_bytes += batch.data.len;
+    engine->stats.commits++;
+    engine->stats.records += batch.n_records;
+    engine->stats.bytes += batch.data.len;
     engine->in_flight = NULL;
     if (engine->options.on_records)
         engine->options.on_records(engine->options.context, (const struct record *const *)gather->out.record, gather->out.n_records, &batch);
@@ -222,6 +225,11 @@ usec_t engine_deadline(const struct engine *engine, usec_t wall_usec, usec_t mon
 bool engine_busy(const struct engine *engine)
 {
     return engine->gathering->packed.len >= GATHER_BYTES_MAX;
+}
+
+void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
+{
+    *ret_stats = engine->stats;
 }
 
 bool engine_full(const struct engine *engine)

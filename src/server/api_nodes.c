@@ -142,8 +142,11 @@ void api_status(void *context, struct http_request *http)
     buf_printf(&json, "\"tasks\":{\"waiting\":%" PRIu64 ",\"active\":%" PRIu64 "},\"jobs\":%" PRIu64 ",", stats.tasks_waiting, stats.tasks_active,
                stats.jobs);
     print_nodes(server, &request->arena, &json);
-    buf_printf(&json, "\"store\":{\"state\":\"%s\",\"position\":%" PRIu64 ",\"durable\":%" PRIu64 "},", engine_full(server->engine) ? "full" : "ok",
+    struct engine_stats store;
+    engine_stats(server->engine, &store);
+    buf_printf(&json, "\"store\":{\"state\":\"%s\",\"position\":%" PRIu64 ",\"durable\":%" PRIu64 ",", engine_full(server->engine) ? "full" : "ok",
                engine_position(server->engine), engine_durable(server->engine));
+    buf_printf(&json, "\"commits\":%" PRIu64 ",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64 "},", store.commits, store.records, store.bytes);
     buf_printf(&json, "\"history\":{\"position\":%" PRIu64 ",\"lag_bytes\":%" PRIu64 "},", history_worker_position(server->worker),
                history_worker_lag_bytes(server->worker));
     buf_printf(&json, "\"memory_bytes\":%" PRIu64 ",\"connections\":%zu,", stats.bytes, http_connections(server->http));
