@@ -181,10 +181,14 @@ static int places_fill(const struct args *args, struct agent_setup *setup, struc
     int rc = data_folder(args_get(args, OPT_DATA), &data, err);
     if (rc < 0)
         return rc;
+    buf_init(&setup->folder);
+    buf_init(&setup->key_file);
     if (args_get(args, OPT_FOLDER) != NULL)
         buf_adds(&setup->folder, args_get(args, OPT_FOLDER));
     else
         buf_printf(&setup->folder, "%s/agent", data.data);
+    if (setup->folder.len == 0)
+        return err_set(err, ERR_INVALID, "--folder: the name of the folder is empty");
     if (args_get(args, OPT_TOKEN_FILE) != NULL)
         buf_adds(&setup->key_file, args_get(args, OPT_TOKEN_FILE));
     else

@@ -39,6 +39,7 @@ struct child {
     char name[32];     // "server", "agent-1"
     struct buf folder; // of an agent
     struct buf log;
+    size_t log_from;   // where its own lines begin in it
     pid_t pid;         // 0: not running
     int status;        // as waitpid gives it
 };
@@ -104,6 +105,7 @@ static int child_start(struct child *child, struct words *words, const char *dat
     cleanup_close int log_fd = log_open(child->log.data, err);
     if (log_fd < 0)
         return log_fd;
+    child->log_from = (size_t)lseek(log_fd, 0, SEEK_END);
     fflush(NULL);
     pid_t pid = fork();
     if (pid < 0)
@@ -143,12 +145,15 @@ static void children_reap(struct up *up)
 static void log_show(const struct child *child)
 {
     cleanup_buf struct buf text = {0};
-    if (fs_read(child->log.data, (size_t)2 * LOG_BYTES_KEPT, &text, NULL) < 0 || text.len == 0)
+    if (fs_read(child->log.data, (size_t)2 * LOG_BYTES_KEPT, &text, NULL) < 0 || text.len <= child->log_from)
         return;
-    size_t at = text.len;
-    for (int lines = 0; at > 0 && lines <= LOG_LINES_SHOWN; at--)
+    size_t at = text.len - 1;
+    for (int lines = 0; at > child->log_from; at--) {
         lines += text.data[at - 1] == '\n';
-    term_print(stderr, text.data + (at > 0 ? at + 1 : 0));
+        if (lines == LOG_LINES_SHOWN)
+            break;
+    }
+    term_print(stderr, text.data + at);
 }
 
 static int child_ended(const struct child *child, struct err *err)

@@ -15,7 +15,8 @@ static void line_print(struct output *output, const char *data, size_t len)
 {
     FILE *file = output->to_stderr ? stderr : stdout;
     fprintf(file, "[%u] ", output->index);
-    fwrite(output->line.data, 1, output->line.len, file);
+    if (output->line.len > 0)
+        fwrite(output->line.data, 1, output->line.len, file);
     fwrite(data, 1, len, file);
     fputc('\n', file);
     buf_truncate(&output->line, 0);

@@ -30,6 +30,8 @@ int data_folder(const char *named, struct buf *ret, struct err *err)
 {
     if (named == NULL)
         named = env_text("MUSTER_DATA");
+    else if (named[0] == '\0')
+        return err_set(err, ERR_INVALID, "the name of the data folder is empty");
     if (named != NULL) {
         buf_adds(ret, named);
         return 0;

@@ -26,7 +26,7 @@ int endpoint_discover(const struct discover_options *, struct endpoint *ret, str
 void endpoint_release(struct endpoint *);
 
 // Appends the data folder: `named` or $MUSTER_DATA, else /var/lib/muster for root, ${XDG_DATA_HOME:-~/.local/share}/muster for
-// others. ERR_NOT_FOUND when none is named and the account has no home.
+// others. ERR_NOT_FOUND when none is named and the account has no home, ERR_INVALID for an empty name.
 int data_folder(const char *named, struct buf *ret, struct err *);
 // Appends where the server of a data folder waits for agents ("127.0.0.1:7421"). ERR_UNAVAILABLE when no server has used the folder.
 int agents_endpoint(const char *folder, struct buf *ret, struct err *err);

@@ -551,6 +551,20 @@ def test_up_says_when_a_part_dies_and_goes_on_where_it_was(tmp_path):
     assert subprocess.run(["pgrep", "-f", "sleep 987654"], capture_output=True, check=False).returncode == 1
 
 
+def test_up_keeps_tasks_when_asked_to(tmp_path):
+    fleet = Fleet(str(tmp_path), "--keep-tasks", agents=1)
+    run = fleet.detach("--delivery", "at_most_once", "--", "sh", "-c", "echo begun; sleep 3; echo done")
+    fleet.wait_state(run, "running")
+    fleet.wait_for(lambda: fleet.ok("logs", str(run)) == "begun\n", "the first line")
+    fleet.stop()
+    assert "running tasks go on" in fleet.said()
+    fleet = Fleet(str(tmp_path), agents=1)
+    assert fleet("wait", str(run)).code == 0
+    assert fleet.json("show", f"{run}/0")["attempt"] == 1
+    assert fleet.ok("logs", str(run)) == "begun\ndone\n"
+    fleet.stop()
+
+
 def test_following_goes_on_through_a_restart_of_the_server(tmp_path):
     data = str(tmp_path / "data")
     env = clean_env(MUSTER_DATA=data)

@@ -62,6 +62,9 @@ static void test_data_folder_tells(void **state)
     options.data = NULL;
     setenv("MUSTER_DATA", folder, 1);
     expect_found(&options, "http://127.0.0.1:4711", "abc123");
+    options.data = "";
+    expect_error(&options, ERR_INVALID, "is empty");
+    options.data = NULL;
     put("endpoint.json", "{\"api\":");
     expect_error(&options, ERR_INVALID, "damaged");
 }
