@@ -16,8 +16,8 @@ import urllib.request
 
 import pytest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-MUSTER = os.environ.get("MUSTER") or os.path.join(ROOT, "build", "muster")
+from cli_world import MUSTER, ROOT, Fleet, bare
+
 COVERED = set()
 COMMANDS = re.findall(r'^COMMAND\("([a-z-]+)", \w+, \w+, ([A-Z| 0]+)', open(os.path.join(ROOT, "spec/commands.def")).read(), re.M)
 SHOWN = [name for name, flags in COMMANDS if "HIDDEN" not in flags]
@@ -28,69 +28,6 @@ def covers(*names):
     return lambda function: function
 
 
-def clean_env(**more):
-    env = {key: value for key, value in os.environ.items() if not key.startswith("MUSTER_")}
-    env.update(more)
-    return env
-
-
-class Done:
-    def __init__(self, process):
-        self.code, self.out, self.err = process.returncode, process.stdout, process.stderr
-
-    def __repr__(self):
-        return f"exit {self.code}\n{self.out}\n{self.err}"
-
-
-class Fleet:
-    def __init__(self, folder, *options, agents=2):
-        self.data = os.path.join(folder, "data")
-        self.log = os.path.join(folder, "up.log")
-        with open(self.log, "wb") as log:
-            self.up = subprocess.Popen([MUSTER, "up", "--agents", str(agents), "--data", self.data, "--port", "0", *options],
-                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_env(), start_new_session=True)
-        self.wait_for(lambda: "Ctrl-C stops everything" in self.said(), "the fleet to start")
-
-    def said(self):
-        with open(self.log, encoding="utf-8", errors="replace") as log:
-            return log.read()
-
-    def wait_for(self, condition, what, limit=60):
-        deadline = time.monotonic() + limit
-        while not condition():
-            assert self.up.poll() is None, self.said()
-            assert time.monotonic() < deadline, f"waited too long for {what}\n{self.said()}"
-            time.sleep(0.05)
-
-    def env(self):
-        return clean_env(MUSTER_DATA=self.data)
-
-    def __call__(self, *words, stdin=None, limit=60, **env):
-        return Done(subprocess.run([MUSTER, *words], env={**self.env(), **env}, input=stdin, capture_output=True, text=True, timeout=limit,
-                                   check=False))
-
-    def ok(self, *words, **more):
-        done = self(*words, **more)
-        assert done.code == 0, done
-        return done.out
-
-    def json(self, *words):
-        return json.loads(self.ok(*words, "--json"))
-
-    def detach(self, *words):
-        return int(self.ok("run", "--detach", *words))
-
-    def state(self, run):
-        return self.json("show", str(run))["state"]
-
-    def wait_state(self, run, *states):
-        self.wait_for(lambda: self.state(run) in states, f"run {run} to be {states}")
-
-    def stop(self):
-        self.up.send_signal(signal.SIGINT)
-        self.up.wait(60)
-
-
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory):
     fleet = Fleet(str(tmp_path_factory.mktemp("fleet")))
@@ -99,12 +36,6 @@ def fleet(tmp_path_factory):
     left = subprocess.run(["pgrep", "-f", fleet.data], capture_output=True, text=True, check=False).stdout
     assert left == "", f"still running: {left}\n{fleet.said()}"
     assert fleet.up.returncode == 0, fleet.said()
-
-
-def bare(*words, **env):
-    """Without any fleet."""
-    return Done(subprocess.run([MUSTER, *words], env=clean_env(MUSTER_DATA="/nonexistent", **env), capture_output=True, text=True,
-                               timeout=30, check=False, stdin=subprocess.DEVNULL))
 
 
 # ---- without a server
@@ -522,89 +453,6 @@ def test_wrong_token_is_said(fleet, tmp_path):
     path.write_text("0" * 64)
     done = fleet("ps", "--token-file", str(path))
     assert done.code == 67 and "--token-file" in done.err
-
-
-# ---- starting and stopping
-
-def test_a_second_server_on_the_same_folder_is_refused(fleet):
-    done = Done(subprocess.run([MUSTER, "server", "--data", fleet.data, "--port", "0", "--agent-port", "0"], env=clean_env(), capture_output=True,
-                               text=True, timeout=30, check=False))
-    assert done.code == 69, done
-
-
-def test_up_says_when_a_part_dies_and_goes_on_where_it_was(tmp_path):
-    fleet = Fleet(str(tmp_path), agents=1)
-    run = fleet.detach("--", "echo", "kept")
-    assert fleet("wait", str(run)).code == 0
-    pid = json.load(open(os.path.join(fleet.data, "endpoint.json")))["pid"]
-    os.kill(pid, signal.SIGKILL)
-    fleet.up.wait(60)
-    assert fleet.up.returncode != 0
-    assert "the server was ended by signal 9" in fleet.said()
-    fleet = Fleet(str(tmp_path), agents=1)
-    assert fleet.state(run) == "succeeded"
-    assert fleet.ok("logs", str(run)) == "kept\n"
-    slow = fleet.detach("--", "sleep", "987654")
-    fleet.wait_state(slow, "running")
-    fleet.stop()
-    assert fleet.up.returncode == 0
-    assert subprocess.run(["pgrep", "-f", "sleep 987654"], capture_output=True, check=False).returncode == 1
-
-
-def test_up_keeps_tasks_when_asked_to(tmp_path):
-    fleet = Fleet(str(tmp_path), "--keep-tasks", agents=1)
-    run = fleet.detach("--delivery", "at_most_once", "--", "sh", "-c", "echo begun; sleep 3; echo done")
-    fleet.wait_state(run, "running")
-    fleet.wait_for(lambda: fleet.ok("logs", str(run)) == "begun\n", "the first line")
-    fleet.stop()
-    assert "running tasks go on" in fleet.said()
-    fleet = Fleet(str(tmp_path), agents=1)
-    assert fleet("wait", str(run)).code == 0
-    assert fleet.json("show", f"{run}/0")["attempt"] == 1
-    assert fleet.ok("logs", str(run)) == "begun\ndone\n"
-    fleet.stop()
-
-
-def test_following_goes_on_through_a_restart_of_the_server(tmp_path):
-    data = str(tmp_path / "data")
-    env = clean_env(MUSTER_DATA=data)
-    log = open(tmp_path / "log", "ab")
-
-    def start(*words):
-        return subprocess.Popen([MUSTER, *words], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-    def await_answer():
-        deadline = time.monotonic() + 30
-        while subprocess.run([MUSTER, "status", "--timeout", "0"], env=env, capture_output=True, check=False).returncode != 0:
-            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
-            time.sleep(0.05)
-
-    server = start("server", "--port", "0", "--agent-port", "0")
-    try:
-        await_answer()
-        where = json.load(open(os.path.join(data, "endpoint.json")))
-        ports = [where["api"].rsplit(":", 1)[1], where["agents"].rsplit(":", 1)[1]]
-        agent = start("agent", "--name", "one")
-        script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; echo e $i >&2; sleep 0.25; done; exit 5"
-        follower = subprocess.Popen([MUSTER, "run", "--timeout", "200ms", "--", "sh", "-c", script], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert follower.stdout.readline() == "line 1\n"
-        run = re.search(r"^ *(\d+)", subprocess.run([MUSTER, "ps", "--quiet"], env=env, capture_output=True, text=True, check=True).stdout).group(1)
-        waiter = subprocess.Popen([MUSTER, "wait", run, "--timeout", "200ms"], env=env, stderr=subprocess.PIPE)
-        time.sleep(0.2)
-        server.kill()
-        server.wait()
-        time.sleep(1)
-        server = start("server", "--port", ports[0], "--agent-port", ports[1])
-        out, err = follower.communicate(timeout=60)
-        assert out.splitlines() == [f"line {i}" for i in range(2, 13)]
-        assert [line for line in err.splitlines() if line.startswith("e ")] == [f"e {i}" for i in range(1, 13)]
-        assert follower.returncode == 5
-        assert waiter.wait(30) == 1
-    finally:
-        for process in (agent, server):
-            process.terminate()
-            process.wait(30)
-        log.close()
 
 
 def test_every_command_is_covered():
