@@ -277,6 +277,7 @@ static void welcome(struct session *session, const struct fx_welcome *fx)
     session->state = OPEN;
     // A node that comes back before its old session was noticed to be gone has two for a moment: the newer one counts.
     strmap_put(&agents->by_node, session->node, session);
+    loop_timer_set(&session->timer, clock_mono_usec() + agents->options.limits->value[LIMIT_NODE_LEASE]);
     struct wire_message message = {.kind = WIRE_WELCOME, .epoch = fx->epoch, .welcome = {.proof = {session->proof, sizeof(session->proof)}, .welcome = *fx}};
     send_message(session, &message);
     log_info("agent connected", "node=\"%s\" session=%llu node_id=%u", session->node, (unsigned long long)session->id, fx->node_id);

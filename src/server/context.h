@@ -56,6 +56,7 @@ struct server {
     uint64_t next_request;
     struct loop_timer request_timer;
     size_t n_fed; // batches of the log that were given to the history at the start
+    bool store_full; // as it was logged last
     bool stopping;
 };
 

@@ -9,7 +9,7 @@
 
 // How long the engine may take to answer. Beyond it nobody knows whether what was asked will become durable.
 // DURABLE_USEC: how long what was read waits to be durable; a store without room would make it wait for ever.
-enum { REPLY_USEC = 60000000, DURABLE_USEC = 5000000 };
+enum { REPLY_USEC = 30000000, DURABLE_USEC = 5000000 };
 
 static void timer_at(struct server *server, usec_t mono_usec)
 {
@@ -221,7 +221,10 @@ static void on_timer(void *context)
             next = usec_min(next, request->deadline_mono_usec);
             break;
         }
-        finish_with(request, ERR_TIMEOUT, "the store did not answer in time; what was asked may still be done");
+        if (engine_full(server->engine))
+            finish_with(request, ERR_STORE_FULL, "the disk or quota under the store is full; what was asked may still be done once there is room");
+        else
+            finish_with(request, ERR_TIMEOUT, "the store did not answer in time; what was asked may still be done");
     }
     loop_timer_set(&server->request_timer, next);
 }

@@ -326,6 +326,17 @@ static int hold_back(struct server *server, struct err *err)
     return code;
 }
 
+// The one place that says how the store is.
+static void log_store(struct server *server)
+{
+    bool full = engine_full(server->engine);
+    if (full && !server->store_full)
+        log_error("the store has no room; no new work is taken until it has", "data=\"%s\"", server->options->data);
+    if (!full && server->store_full)
+        log_info("the store has room again");
+    server->store_full = full;
+}
+
 // Whether an orderly stop has nothing to wait for any more.
 static bool settled(const struct server *server)
 {
@@ -346,6 +357,7 @@ static int serve(struct server *server, struct err *err)
             code = engine_turn(server->engine, clock_wall_usec(), clock_mono_usec(), err);
         if (code == 0)
             code = hold_back(server, err);
+        log_store(server);
         if (!server->stopping) {
             snapshotter_turn(server->snapshotter);
             continue;

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
@@ -457,6 +458,36 @@ def test_a_lost_history_keeps_nobody_from_working(tmp_path):
         assert one.get(f"/v1/runs/{last}").json["state"] == "pending"
         new = one.submit(command=["true"], held=True)
         assert one.get("/v1/runs?max=1").json["runs"][0]["run_id"] == new == last + 1
+    finally:
+        assert one.stop() == 0
+
+
+def test_a_history_that_lags_holds_back_new_work(tmp_path):
+    one = Server(tmp_path / "data", settings=["history_lag_bytes_max=1MiB"])
+    try:
+        first = one.submit(command=["true"], held=True)
+        assert one.get("/v1/runs?max=1").json["runs"][0]["run_id"] == first
+        blocker = sqlite3.connect(os.path.join(one.folder, "history.db"), isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        refused = None
+        for _ in range(100):
+            reply = one.post("/v1/runs?held=1", {"command": ["true", "x" * 20000]})
+            if reply.status != 201:
+                refused = reply
+                break
+            last = reply.json["run_id"]
+        assert refused is not None and refused.code == "unavailable" and "history_lag_bytes_max" in refused.json["error"]["message"]
+        # Everything else goes on: by id from memory, lists as far as the history knows, after a second of waiting for it.
+        assert one.get(f"/v1/runs/{last}").json["state"] == "pending"
+        assert one.post(f"/v1/runs/{last}/cancel").status == 202
+        began = time.monotonic()
+        assert one.get("/v1/runs?max=1").json["runs"][0]["run_id"] == first
+        assert 0.9 < time.monotonic() - began < 5
+        blocker.execute("ROLLBACK")
+        blocker.close()
+        until(lambda: one.get("/v1/status").json["history"]["lag_bytes"] == 0)
+        assert one.get("/v1/runs?max=1").json["runs"][0]["run_id"] == last
+        one.submit(command=["true"], held=True)
     finally:
         assert one.stop() == 0
 
