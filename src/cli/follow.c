@@ -18,6 +18,8 @@
 
 #define STREAMS_MAX 32
 #define TRACKS_MAX 256
+// Tasks looked at in one request; at most page_rows_max of the server.
+#define SCAN_ROWS 1000
 #define SCAN_LEAST_USEC (100 * USEC_PER_MSEC)
 #define SCAN_MOST_USEC (2 * USEC_PER_SEC)
 // How long the output of ended work is waited for when none of it comes.
@@ -241,23 +243,27 @@ static int scan_ahead(struct follow *follow, struct err *err)
 {
     while (follow->scan_from >= 0 && follow->n_tracks < TRACKS_MAX) {
         json_t *page = NULL;
-        int rc = client_get(follow->cli->client, &page, err, "/v1/runs/%llu/tasks?from=%lld&max=%zu",
-                            (unsigned long long)follow->options->run_id, (long long)follow->scan_from, TRACKS_MAX - follow->n_tracks);
+        int rc = client_get(follow->cli->client, &page, err, "/v1/runs/%llu/tasks?from=%lld&max=%d",
+                            (unsigned long long)follow->options->run_id, (long long)follow->scan_from, SCAN_ROWS);
         if (rc < 0)
             return rc;
         const json_t *rows = json_object_get(page, "tasks");
         int64_t last = follow->scan_from - 1;
+        bool full = false;
         size_t i = 0;
         const json_t *task = NULL;
         json_array_foreach(rows, i, task)
         {
             if (follow->n_tracks == TRACKS_MAX)
+                tracks_sweep(follow); // what has ended in silence takes no room
+            full = follow->n_tracks == TRACKS_MAX;
+            if (full)
                 break;
             last = answer_number(task, "index");
             track_update(follow, track_add(follow, (uint32_t)last), task);
         }
         int64_t next = answer_has(page, "next_from") ? answer_number(page, "next_from") : -1;
-        follow->scan_from = next > last ? next : -1;
+        follow->scan_from = full ? last + 1 : next > last ? next : -1;
         json_decref(page);
         tracks_sweep(follow);
     }
