@@ -168,14 +168,16 @@ void log_mark_final(int logs_fd, const struct log_key *key)
 struct kept {
     struct log_key key;
     uint64_t bytes;
-    time_t time;
+    struct timespec time; // of the last byte
     bool final;
 };
 
 static int kept_order(const void *a, const void *b)
 {
     const struct kept *x = a, *y = b;
-    return (x->time > y->time) - (x->time < y->time);
+    if (x->time.tv_sec != y->time.tv_sec)
+        return x->time.tv_sec < y->time.tv_sec ? -1 : 1;
+    return (x->time.tv_nsec > y->time.tv_nsec) - (x->time.tv_nsec < y->time.tv_nsec);
 }
 
 // "7.1.out" or "7.1.out.d".
@@ -221,7 +223,7 @@ static struct kept *list_run(int run_fd, uint64_t run_id, size_t *ret_n, uint64_
         for (size_t i = 0; i < found->n; i++)
             item.bytes += found->items[i].bytes;
         item.final = found->items[found->n - 1].final;
-        item.time = st.st_mtime;
+        item.time = st.st_mtim;
         bytes += item.bytes;
         if (n == cap) {
             cap = cap == 0 ? 64 : 2 * cap;

@@ -227,7 +227,9 @@ void spawner_stop(struct spawner *spawner, struct spawned *task, enum outcome wh
         return;
     task->stop_asked = true;
     task->stop_why = why;
-    if (task->phase == PHASE_ACCEPTED)
+    if (task->phase == PHASE_ACCEPTED && why == OUTCOME_LEASE)
+        unstarted(spawner, task, OUTCOME_NOT_STARTED, "the node's lease ran out before the command was started");
+    else if (task->phase == PHASE_ACCEPTED)
         unstarted(spawner, task, why, "it was stopped before its command was started");
     else if (task->phase == PHASE_RUNNING)
         begin_stop(spawner, task, usec_add(clock_boot_usec(), task->kill_grace_usec));
@@ -499,6 +501,18 @@ static void on_lease(struct spawner *spawner, usec_t boot_usec)
     }
 }
 
+// Asks for the oldest logs to be removed while there are too many. Returns when to look again.
+static usec_t check_logs(struct spawner *spawner, usec_t boot_usec)
+{
+    if (atomic_load(&spawner->log_total_bytes) <= (long long)spawner->log_total_bytes_max)
+        return USEC_NEVER;
+    if (boot_usec >= spawner->purge_asked_boot_usec + USEC_PER_SEC) {
+        spawner->purge_asked_boot_usec = boot_usec;
+        workers_purge_logs(spawner->workers, spawner->log_total_bytes_max);
+    }
+    return spawner->purge_asked_boot_usec + USEC_PER_SEC;
+}
+
 usec_t spawner_on_time(struct spawner *spawner, usec_t boot_usec)
 {
     if (!list_empty(&spawner->leased) && boot_usec >= spawner->lease_term_boot_usec)
@@ -509,6 +523,7 @@ usec_t spawner_on_time(struct spawner *spawner, usec_t boot_usec)
     usec_t next = top == NULL ? USEC_NEVER : top->key;
     if (!list_empty(&spawner->leased))
         next = usec_min(next, boot_usec < spawner->lease_term_boot_usec ? spawner->lease_term_boot_usec : boot_usec + RECHECK_LAST_USEC);
+    next = usec_min(next, check_logs(spawner, boot_usec));
     return usec_min(next, spawner->retry_boot_usec);
 }
 
@@ -568,10 +583,4 @@ void spawner_settle(struct spawner *spawner)
     if (spool_wants_compaction(spawner->spool, map_len(&spawner->by_fence)) && spawner->retry_boot_usec == USEC_NEVER &&
         spool_compact(spawner->spool, fill_journal, spawner, &err) < 0)
         write_failed(spawner, &err);
-    long long logs = atomic_load(&spawner->log_total_bytes);
-    usec_t now = clock_boot_usec();
-    if (spawner->log_total_bytes_max > 0 && logs > (long long)spawner->log_total_bytes_max && now > spawner->purge_asked_boot_usec + USEC_PER_SEC) {
-        spawner->purge_asked_boot_usec = now;
-        workers_purge_logs(spawner->workers, spawner->log_total_bytes_max);
-    }
 }

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -82,9 +83,16 @@ static void world_reset(void *context, const char *instance)
 
 static inline const char *test_program(void)
 {
+    static char beside[512];
     const char *path = getenv("MUSTER_TEST_SPAWNER");
-    must(path != NULL);
-    return path;
+    if (path != NULL)
+        return path;
+    ssize_t n = readlink("/proc/self/exe", beside, sizeof(beside) - 32);
+    must(n > 0);
+    beside[n] = '\0';
+    char *slash = strrchr(beside, '/');
+    memcpy(slash, "/contract-spawner", sizeof("/contract-spawner"));
+    return beside;
 }
 
 static inline void world_attach(struct world *world)
@@ -124,9 +132,10 @@ static inline struct world *world_new(void)
 #define world_until(world, condition, within_usec) \
     ({ \
         usec_t until_ = clock_mono_usec() + (within_usec); \
-        while (!(condition) && clock_mono_usec() < until_) \
+        bool holds_ = false; \
+        while (!(holds_ = (condition)) && clock_mono_usec() < until_) \
             world_turn(world, until_); \
-        (condition); \
+        holds_; \
     })
 
 static inline void world_turn(struct world *world, usec_t until_mono_usec)
@@ -146,28 +155,40 @@ static inline void world_pause(struct world *world, usec_t usec)
     (void)world_until(world, false, usec);
 }
 
-// The pid of the spawner of this folder, by its lock; 0 when there is none.
+static inline bool is_spawner_of(const char *folder, const char *pid_text, pid_t *ret_parent)
+{
+    char name[300], text[1024] = "";
+    snprintf(name, sizeof(name), "/proc/%.20s/cmdline", pid_text);
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+    close_fd(fd);
+    bool is_spawner = false, is_ours = false;
+    for (ssize_t at = 0; at < n; at += (ssize_t)strlen(text + at) + 1) {
+        is_spawner |= strcmp(text + at, "spawner") == 0;
+        is_ours |= strcmp(text + at, folder) == 0;
+    }
+    snprintf(name, sizeof(name), "/proc/%.20s/stat", pid_text);
+    fd = open(name, O_RDONLY | O_CLOEXEC);
+    n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+    close_fd(fd);
+    text[n < 0 ? 0 : n] = '\0';
+    const char *p = strrchr(text, ')');
+    *ret_parent = p == NULL ? 0 : (pid_t)strtol(p + 4, NULL, 10);
+    return is_spawner && is_ours;
+}
+
+// The pid of the spawner of this folder; 0 when there is none. A child of it on its way to exec looks the same, but for its parent.
 static inline pid_t world_spawner(struct world *world)
 {
-    char path[320], line[64];
-    snprintf(path, sizeof(path), "%s/spawner.sock", world->folder);
-    (void)line;
     DIR *dir = opendir("/proc");
     pid_t found = 0;
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+        pid_t parent, grandparent;
+        char parent_text[16];
+        if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || !is_spawner_of(world->folder, entry->d_name, &parent))
             continue;
-        char name[300], text[1024] = "";
-        snprintf(name, sizeof(name), "/proc/%.20s/cmdline", entry->d_name);
-        int fd = open(name, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-        close_fd(fd);
-        bool is_spawner = false, is_ours = false;
-        for (ssize_t at = 0; at < n; at += (ssize_t)strlen(text + at) + 1) {
-            is_spawner |= strcmp(text + at, "spawner") == 0;
-            is_ours |= strcmp(text + at, world->folder) == 0;
-        }
-        if (is_spawner && is_ours)
+        snprintf(parent_text, sizeof(parent_text), "%d", (int)parent);
+        if (!is_spawner_of(world->folder, parent_text, &grandparent))
             found = (pid_t)strtol(entry->d_name, NULL, 10);
     }
     closedir(dir);
@@ -178,10 +199,10 @@ static inline void world_free(struct world *world)
 {
     if (world->executor != NULL)
         world_detach(world);
-    // Without an agent and without work it goes by itself; tests that leave work behind get it stopped.
+    // Without an agent and without work it would go by itself, in a second.
     pid_t pid = world_spawner(world);
     for (int i = 0; pid > 0 && i < 1000; i++) {
-        if (i == 150)
+        if (i == 0)
             kill(pid, SIGTERM);
         if (i == 800)
             kill(pid, SIGKILL);
@@ -189,6 +210,7 @@ static inline void world_free(struct world *world)
         pid = world_spawner(world);
     }
     must(pid == 0);
+    (void)umount2(world->folder, MNT_DETACH); // one test mounts something small there
     if (getenv("MUSTER_TEST_KEEP") == NULL)
         (void)fs_remove_tree(world->folder, NULL);
     mem_free(world->told);
