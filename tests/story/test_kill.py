@@ -15,7 +15,7 @@ from fleet import ApiError, wait_for
 
 ROUNDS = int(os.environ.get("MUSTER_KILL_ROUNDS", "3"))
 SEED = int(os.environ.get("MUSTER_KILL_SEED", str(random.randrange(10**6))))
-TASKS = 400
+TASKS = 1000
 
 PAYLOAD = """echo "start $MUSTER_RUN $MUSTER_TASK $MUSTER_ATTEMPT $MUSTER_FENCE" >> "$EVIDENCE"
 sleep 0.0$((MUSTER_TASK % 7))
@@ -36,7 +36,7 @@ def read_evidence(path):
 def submit(f, key, evidence, delivery):
     """Submits through whatever happens; the idempotency key makes trying again safe."""
     spec = {"command": ["/bin/sh", "-c", PAYLOAD], "env": {"EVIDENCE": str(evidence)}, "tasks": TASKS, "delivery": delivery,
-            "resources": {"cpu": "100m"}}
+            "resources": {"cpu": "50m"}}
 
     def attempt():
         try:
@@ -98,7 +98,7 @@ def hurt(f, dice):
 def test_kill_anything_at_any_moment(fleet, tmp_path):
     print(f"seed {SEED}, {ROUNDS} rounds")
     dice = random.Random(SEED)
-    f = fleet(agents=2)
+    f = fleet(agents=2, settings={"snapshot_log_bytes": "64KiB"})  # so that snapshots are hit too
     f.wait_nodes()
     done = Counter()
     for round_number in range(ROUNDS):
