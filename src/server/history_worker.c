@@ -14,7 +14,7 @@
 #include "store/history.h"
 
 enum {
-    TRANSACTION_BYTES_MAX = 4 * 1024 * 1024,
+    TRANSACTION_BYTES_MAX = 1024 * 1024, // packed; unpacked they take many times that
     GATHER_USEC = 50000,      // between two transactions when nobody is in a hurry
     RETRY_USEC = 1000000,     // after a failed one
     PURGE_EVERY_USEC = 60000000,
