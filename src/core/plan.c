@@ -9,26 +9,34 @@
 
 enum { PLACEMENTS_AT_ONCE = 256 };
 
+static bool could_take(const struct node *node, const struct class *class)
+{
+    return node->n_tasks < node->info.tasks_max && amounts_fit(&class->needs, class->dims, &node->capacity, &node->used) &&
+           class_matches(class, &node->info);
+}
+
 // Parked classes look again when one of the nodes that changed since the last pass could take one of their tasks.
-static void wake_classes(struct core *core)
+static void wake_classes(struct core *core, struct arena *arena)
 {
     if (!core->nodes_changed)
         return;
+    struct node **freed = arena_array(arena, struct node *, core->n_nodes);
+    size_t n_freed = 0;
+    for (size_t i = 0; i < core->n_nodes; i++) {
+        if (core->nodes[i]->freed && node_open(core->nodes[i]))
+            freed[n_freed++] = core->nodes[i];
+        core->nodes[i]->freed = false;
+    }
+    core->nodes_changed = false;
     struct list *pos, *tmp;
     list_for_each_safe(pos, tmp, &core->parked_classes) {
         struct class *class = list_entry(pos, struct class, parked);
-        bool wake = false;
-        for (size_t i = 0; i < core->n_nodes && !wake; i++) {
-            const struct node *node = core->nodes[i];
-            wake = node->freed && node_open(node) && node->n_tasks < node->info.tasks_max &&
-                   amounts_fit(&class->needs, class->dims, &node->capacity, &node->used) && class_matches(class, &node->info);
-        }
-        if (wake)
+        size_t i = 0;
+        while (i < n_freed && !could_take(freed[i], class))
+            i++;
+        if (i < n_freed)
             class_wake(core, class);
     }
-    for (size_t i = 0; i < core->n_nodes; i++)
-        core->nodes[i]->freed = false;
-    core->nodes_changed = false;
 }
 
 // Takes the next n tasks of the run that may be placed: those that come again first, then the untouched ones, in order.
@@ -164,7 +172,7 @@ static uint32_t place_class(struct decision *d, struct class *class, uint32_t bu
 void on_plan(struct decision *d)
 {
     struct core *core = d->core;
-    wake_classes(core);
+    wake_classes(core, d->out->arena);
     for (size_t i = 0; i < core->n_nodes; i++) {
         core->nodes[i]->orders = NULL;
         core->nodes[i]->n_orders = core->nodes[i]->cap_orders = 0;
