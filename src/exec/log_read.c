@@ -177,7 +177,9 @@ static int kept_order(const void *a, const void *b)
     const struct kept *x = a, *y = b;
     if (x->time.tv_sec != y->time.tv_sec)
         return x->time.tv_sec < y->time.tv_sec ? -1 : 1;
-    return (x->time.tv_nsec > y->time.tv_nsec) - (x->time.tv_nsec < y->time.tv_nsec);
+    if (x->time.tv_nsec != y->time.tv_nsec)
+        return x->time.tv_nsec < y->time.tv_nsec ? -1 : 1;
+    return (x->key.index > y->key.index) - (x->key.index < y->key.index);
 }
 
 // "7.1.out" or "7.1.out.d".

@@ -287,6 +287,7 @@ static void init(struct spawner *spawner)
     list_init(&spawner->leased);
     spawner->forgotten_ring = mem_alloc_array(JOURNAL_FORGOTTEN_MAX, sizeof(uint64_t));
     spawner_conn_init(&spawner->conn);
+    spawner_conn_init(&spawner->pending);
     spawner->idle_since_boot_usec = clock_boot_usec();
 }
 
@@ -372,7 +373,10 @@ static void on_event(struct spawner *spawner, uint64_t data, uint32_t events)
         spawner_conn_on_listen(spawner);
         return;
     case TAG_CONN:
-        spawner_conn_on_event(spawner, events);
+        spawner_conn_on_event(spawner, &spawner->conn, events);
+        return;
+    case TAG_PENDING:
+        spawner_conn_on_event(spawner, &spawner->pending, events);
         return;
     case TAG_TIMER: {
         uint64_t count;
@@ -425,6 +429,11 @@ static bool is_done(struct spawner *spawner, usec_t now, usec_t *next)
     return now >= at;
 }
 
+static bool is_conn(uint64_t data)
+{
+    return data == TAG_CONN || data == TAG_PENDING;
+}
+
 static void run(struct spawner *spawner)
 {
     struct epoll_event events[EVENTS];
@@ -444,10 +453,10 @@ static void run(struct spawner *spawner)
         must(n >= 0);
         // The agent's orders last: a FORGET may free what other events of this turn are about.
         for (int i = 0; i < n; i++)
-            if (events[i].data.u64 != TAG_CONN)
+            if (!is_conn(events[i].data.u64))
                 on_event(spawner, events[i].data.u64, events[i].events);
         for (int i = 0; i < n; i++)
-            if (events[i].data.u64 == TAG_CONN)
+            if (is_conn(events[i].data.u64))
                 on_event(spawner, events[i].data.u64, events[i].events);
     }
 }
@@ -456,13 +465,20 @@ static void close_all(struct spawner *spawner)
 {
     if (spawner->listen_fd >= 0)
         (void)unlinkat(spawner->folder_fd, SPAWNER_SOCKET, 0);
-    spawner_conn_release(spawner);
+    spawner_conn_release(spawner, &spawner->pending);
+    spawner_conn_release(spawner, &spawner->conn);
     workers_close(spawner->workers);
     logs_close(spawner->logs);
     spool_close(spawner->spool);
     workdirs_close(spawner->workdirs);
     cgroups_close(spawner->cgroups);
-    // The rest goes with the process, the lock last of all.
+    spawner_free_tasks(spawner);
+    map_release(&spawner->by_fence);
+    map_release(&spawner->forgotten);
+    heap_release(&spawner->deadlines);
+    mem_free(spawner->forgotten_ring);
+    mem_free(spawner);
+    // Descriptors go with the process, the lock last of all.
 }
 
 static void tell_ready(int ready_fd, int rc, const struct err *err)

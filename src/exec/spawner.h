@@ -111,11 +111,12 @@ struct spawner {
     struct buf warnings_text;
     const char *warnings[16];
     size_t n_warnings;
-    struct spawner_conn conn;
+    struct spawner_conn conn;    // of the agent
+    struct spawner_conn pending; // has come and not said who it is; takes the agent's place with its hello
 };
 
 // What an event of the loop is about: one of these, or a spawned attempt with the part in the low bits.
-enum event_tag { TAG_LISTEN = 1, TAG_CONN, TAG_TIMER, TAG_SIGNAL, TAG_SPOOL, TAG_LOGS, TAG_WORKERS };
+enum event_tag { TAG_LISTEN = 1, TAG_CONN, TAG_PENDING, TAG_TIMER, TAG_SIGNAL, TAG_SPOOL, TAG_LOGS, TAG_WORKERS };
 enum event_part { PART_NONE, PART_PID, PART_OUT, PART_ERR, PART_OOM };
 
 // spawner_task.c
@@ -135,6 +136,8 @@ usec_t spawner_on_time(struct spawner *, usec_t boot_usec);
 // An attempt found in the journal.
 void spawner_adopt(struct spawner *, const struct journal_attempt *);
 void spawner_remember_forgotten(struct spawner *, uint64_t fence);
+// At the very end, when nothing runs any more.
+void spawner_free_tasks(struct spawner *);
 
 // spawner_end.c
 // How it ended, from what was seen of it; fills task->end.
@@ -144,9 +147,9 @@ void spawner_conclude_unstarted(struct spawned *, enum outcome, const char *mess
 
 // spawner_conn.c
 void spawner_conn_init(struct spawner_conn *);
-void spawner_conn_release(struct spawner *);
+void spawner_conn_release(struct spawner *, struct spawner_conn *);
 void spawner_conn_on_listen(struct spawner *);
-void spawner_conn_on_event(struct spawner *, uint32_t events);
+void spawner_conn_on_event(struct spawner *, struct spawner_conn *, uint32_t events);
 // Sends what gathered.
 void spawner_conn_flush(struct spawner *);
 void spawner_conn_tell_started(struct spawner *, const struct spawned *);

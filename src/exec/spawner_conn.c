@@ -26,9 +26,8 @@ void spawner_conn_init(struct spawner_conn *conn)
     *conn = (struct spawner_conn){.fd = -1};
 }
 
-void spawner_conn_release(struct spawner *spawner)
+void spawner_conn_release(struct spawner *spawner, struct spawner_conn *conn)
 {
-    struct spawner_conn *conn = &spawner->conn;
     if (conn->fd >= 0)
         (void)epoll_ctl(spawner->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
     conn->fd = close_fd(conn->fd);
@@ -39,10 +38,11 @@ void spawner_conn_release(struct spawner *spawner)
     spawner->idle_since_boot_usec = clock_boot_usec();
 }
 
-static void conn_drop(struct spawner *spawner, const char *why)
+static void conn_drop(struct spawner *spawner, struct spawner_conn *conn, const char *why)
 {
-    log_info("the agent's connection ends", "why=\"%s\"", why);
-    spawner_conn_release(spawner);
+    if (conn->greeted)
+        log_info("the agent's connection ends", "why=\"%s\"", why);
+    spawner_conn_release(spawner, conn);
 }
 
 static bool peer_is_allowed(int fd)
@@ -63,13 +63,13 @@ void spawner_conn_on_listen(struct spawner *spawner)
         log_warn("a process of another user was refused at the control socket");
         return;
     }
-    if (spawner->conn.fd >= 0)
-        conn_drop(spawner, "another agent has come");
-    if (spawner_watch(spawner, fd, EPOLLIN, TAG_CONN) < 0) {
+    // Looking whether a spawner is there does not cost the agent its connection: only a hello does.
+    spawner_conn_release(spawner, &spawner->pending);
+    if (spawner_watch(spawner, fd, EPOLLIN, TAG_PENDING) < 0) {
         log_error("the agent cannot be watched", "why=\"%s\"", strerror(errno));
         return;
     }
-    spawner->conn.fd = steal_fd(&fd);
+    spawner->pending.fd = steal_fd(&fd);
 }
 
 static void conn_send(struct spawner *spawner, const struct control_message *message)
@@ -125,10 +125,27 @@ static void tell_all(struct spawner *spawner)
     conn_send(spawner, &(struct control_message){.kind = CONTROL_LISTED});
 }
 
+// Puts the pending connection in the place of the agent's.
+static int take_place(struct spawner *spawner, struct err *err)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = TAG_CONN};
+    if (epoll_ctl(spawner->epoll_fd, EPOLL_CTL_MOD, spawner->pending.fd, &event) < 0)
+        return err_errno(err, ERR_IO, "watch the agent's connection");
+    if (spawner->conn.fd >= 0)
+        conn_drop(spawner, &spawner->conn, "another agent has come");
+    spawner->conn = spawner->pending;
+    spawner_conn_init(&spawner->pending);
+    spawner->conn.greeted = true;
+    return 0;
+}
+
 static int on_hello(struct spawner *spawner, const struct control_hello_agent *hello, struct err *err)
 {
-    if (spawner->conn.greeted || hello->version < 1)
+    if (hello->version < 1)
         return err_set(err, ERR_PROTOCOL, "an agent's hello is not right");
+    int rc = take_place(spawner, err);
+    if (rc < 0)
+        return rc;
     // The name is read by launchers, so it changes only while nothing is under way.
     if (spawner->node[0] == '\0' || spawner->n_unended == 0)
         (void)str_copy(spawner->node, sizeof(spawner->node), hello->node);
@@ -138,7 +155,6 @@ static int on_hello(struct spawner *spawner, const struct control_hello_agent *h
         spawner->log_bytes_max = hello->log_bytes_max;
     if (hello->log_total_bytes_max > 0)
         spawner->log_total_bytes_max = hello->log_total_bytes_max;
-    spawner->conn.greeted = true;
     struct control_message answer = {
         .kind = CONTROL_HELLO_SPAWNER,
         .hello_spawner = {.version = CONTROL_VERSION, .instance = spawner->instance, .warnings = spawner->warnings, .n_warnings = spawner->n_warnings},
@@ -171,13 +187,9 @@ static struct launch_spec *find_spec(struct spawner_conn *conn, struct bytes pac
     return spec;
 }
 
-static int on_message(struct spawner *spawner, const struct control_message *message, struct err *err)
+static int on_message(struct spawner *spawner, const struct control_message *message)
 {
-    if (!spawner->conn.greeted && message->kind != CONTROL_HELLO_AGENT)
-        return err_set(err, ERR_PROTOCOL, "an agent spoke before its hello");
     switch (message->kind) {
-    case CONTROL_HELLO_AGENT:
-        return on_hello(spawner, &message->hello_agent, err);
     case CONTROL_START:
         spawner_start(spawner, &message->start, find_spec(&spawner->conn, message->start.packed));
         return 0;
@@ -193,37 +205,51 @@ static int on_message(struct spawner *spawner, const struct control_message *mes
     case CONTROL_RENEW:
         spawner_renew(spawner, message->renew);
         return 0;
+    case CONTROL_HELLO_AGENT:
+        return ERR_PROTOCOL; // it said so before
     default:
         return 0; // a newer agent knows more than we do
     }
 }
 
-static int take_frames(struct spawner *spawner, struct err *err)
+// Takes one whole frame off the front of what came, if there is one. Returns 1 when it did, 0 when not, or an error.
+static int take_frame(struct spawner_conn *conn, size_t *at, struct arena *arena, struct control_message *ret, struct err *err)
 {
-    struct spawner_conn *conn = &spawner->conn;
+    size_t len;
+    int rc = control_frame(conn->in.data + *at, conn->in.len - *at, &len, err);
+    if (rc < 0 || len == 0)
+        return rc;
+    rc = control_unpack(conn->in.data + *at, len, arena, ret, err);
+    *at += len;
+    return rc < 0 ? rc : 1;
+}
+
+static int take_frames(struct spawner *spawner, struct spawner_conn *conn, struct err *err)
+{
     cleanup_arena struct arena arena;
     arena_init(&arena, 0);
     size_t at = 0;
-    int rc = 0;
-    while (rc == 0) {
-        size_t len;
-        rc = control_frame(conn->in.data + at, conn->in.len - at, &len, err);
-        if (rc < 0 || len == 0)
+    struct control_message message;
+    int rc;
+    while ((rc = take_frame(conn, &at, &arena, &message, err)) > 0) {
+        if (conn == &spawner->pending) {
+            if (message.kind != CONTROL_HELLO_AGENT)
+                return err_set(err, ERR_PROTOCOL, "somebody spoke before the hello");
+            rc = on_hello(spawner, &message.hello_agent, err);
+            conn = &spawner->conn;
+        } else {
+            rc = on_message(spawner, &message);
+        }
+        if (rc < 0)
             break;
-        struct control_message message;
-        rc = control_unpack(conn->in.data + at, len, &arena, &message, err);
-        if (rc == 0)
-            rc = on_message(spawner, &message, err);
         arena_clear(&arena);
-        at += len;
     }
-    buf_drop_front(&conn->in, at);
+    buf_drop_front(&conn->in, at < conn->in.len ? at : conn->in.len);
     return rc;
 }
 
-void spawner_conn_on_event(struct spawner *spawner, uint32_t events)
+void spawner_conn_on_event(struct spawner *spawner, struct spawner_conn *conn, uint32_t events)
 {
-    struct spawner_conn *conn = &spawner->conn;
     if (conn->fd < 0)
         return;
     if (events & EPOLLOUT)
@@ -235,13 +261,16 @@ void spawner_conn_on_event(struct spawner *spawner, uint32_t events)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
-        conn_drop(spawner, n == 0 ? "it was closed" : strerror(errno));
+        conn_drop(spawner, conn, n == 0 ? "it was closed" : strerror(errno));
         return;
     }
     buf_grew(&conn->in, (size_t)n);
     struct err err = {0};
-    if (take_frames(spawner, &err) < 0)
-        conn_drop(spawner, err.text);
+    if (take_frames(spawner, conn, &err) < 0) {
+        log_warn("what came over the control socket is not right", "why=\"%s\"", err.text);
+        // A hello may have moved it.
+        conn_drop(spawner, conn->fd >= 0 ? conn : &spawner->conn, "it broke the protocol");
+    }
 }
 
 static void watch_writable(struct spawner *spawner, bool wanted)
@@ -267,14 +296,14 @@ void spawner_conn_flush(struct spawner *spawner)
         if (n < 0 && errno == EAGAIN)
             break;
         if (n < 0) {
-            conn_drop(spawner, strerror(errno));
+            conn_drop(spawner, conn, strerror(errno));
             return;
         }
         sent += (size_t)n;
     }
     buf_drop_front(&conn->out, sent);
     if (conn->out.len > OUT_BYTES_MAX) {
-        conn_drop(spawner, "it does not read");
+        conn_drop(spawner, conn, "it does not read");
         return;
     }
     watch_writable(spawner, conn->out.len > 0);

@@ -56,6 +56,12 @@ static void task_free(struct spawner *spawner, struct spawned *task)
     mem_free(task);
 }
 
+void spawner_free_tasks(struct spawner *spawner)
+{
+    while (!list_empty(&spawner->all))
+        task_free(spawner, list_entry(list_first(&spawner->all), struct spawned, link));
+}
+
 // The end is known: it goes to the journal, and becomes durable with the next sync.
 static void task_ending(struct spawner *spawner, struct spawned *task)
 {

@@ -181,7 +181,7 @@ static void test_purge(void **state)
             log_file_finish(&file); // the very first one still runs
         else
             close_fd(file.fd);
-        usleep(2000);
+        usleep(12000); // times of files are told in ticks of the kernel
     }
     assert_int_equal(log_purge(folder->logs_fd, 1 << 20), 10000);
     assert_int_equal(log_purge(folder->logs_fd, 4500), 4000);
