@@ -11,9 +11,6 @@ enum {
     QUEUED_FIRES_MAX = 100, // of one job with overlap `queue`
 };
 
-// A fire is late, and the misfire policy decides, when it is older than this.
-static const usec_t misfire_after_usec = 60 * USEC_PER_SEC;
-
 static usec_t every_next(usec_t every_usec, usec_t first_usec, usec_t after)
 {
     must(every_usec > 0);
@@ -252,7 +249,7 @@ static void decide_fire(struct decision *d, struct job *job, uint32_t which)
     struct job_trigger *trigger = &job->triggers[which];
     usec_t now = d->event->wall_usec, nominal = trigger->next_usec;
     must(nominal <= now);
-    bool late = now - nominal > misfire_after_usec;
+    bool late = now - nominal > core->options.limits->value[LIMIT_MISFIRE_AFTER];
     usec_t after_now = trigger_next(trigger, job->first_usec, now);
     usec_t following = trigger_next(trigger, job->first_usec, nominal);
     if (late && job->misfire == MISFIRE_SKIP) {

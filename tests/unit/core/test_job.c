@@ -134,6 +134,27 @@ static void test_misfire_after_an_outage(void **state)
     world_release(&w);
 }
 
+static void test_misfire_after_is_a_setting(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    struct job_spec *spec = every(&w, "tick", USEC_PER_SEC);
+    spec->misfire = MISFIRE_SKIP;
+    assert_int_equal(apply(&w, spec), 0);
+    w.wall += 10 * USEC_PER_SEC;
+    w.mono += 10 * USEC_PER_SEC;
+    world_step(&w, &(struct event){.kind = EV_TICK});
+    assert_int_equal(job(&w, "tick").last_run, 10); // a delay of seconds is no misfire
+    w.limits.value[LIMIT_MISFIRE_AFTER] = 4 * USEC_PER_SEC;
+    w.wall += 10 * USEC_PER_SEC;
+    w.mono += 10 * USEC_PER_SEC;
+    world_step(&w, &(struct event){.kind = EV_TICK});
+    assert_int_equal(job(&w, "tick").last_run, 10); // unless the setting says so
+    world_check_replay(&w);
+    world_release(&w);
+}
+
 static void test_hold_and_delete(void **state)
 {
     (void)state;
@@ -183,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_a_schedule_fires_each_instant_once),
         cmocka_unit_test(test_overlap),
         cmocka_unit_test(test_misfire_after_an_outage),
+        cmocka_unit_test(test_misfire_after_is_a_setting),
         cmocka_unit_test(test_hold_and_delete),
         cmocka_unit_test(test_a_schedule_that_never_fires_is_refused),
     };
