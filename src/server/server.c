@@ -176,6 +176,8 @@ static int open_store(struct server *server, struct err *err)
     code = history_worker_open(&worker, &server->worker, err);
     if (code == 0)
         code = history_reader_open(server->options->data, server->loop, &server->reader, err);
+    if (code == ERR_STORE_CORRUPT)
+        return err_wrap(err, code, "the history is damaged; restore it, or move it away to go on without the runs that have ended");
     return code < 0 ? err_wrap(err, code, "open the history") : 0;
 }
 
@@ -222,6 +224,12 @@ static int open_engine(struct server *server, struct err *err)
     if (code < 0)
         return code;
     uint64_t have = history_worker_position(server->worker);
+    // The history is written from what is durable, so it is never ahead of a store that has kept everything. Going on would lose what
+    // was acknowledged in silence, give the ids of those runs again, and leave the history deaf to all that is new.
+    if (have > engine_durable(server->engine))
+        return err_set(err, ERR_STORE_CORRUPT, "the store ends at record %llu, but the history knows record %llu: acknowledged work is missing "
+                       "from muster.db; restore the data folder from a backup", (unsigned long long)engine_durable(server->engine),
+                       (unsigned long long)have);
     history_reader_advanced(server->reader, have);
     code = feed_history(server, have, err);
     if (code < 0)

@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "store/sqlite_store.h"
+#include "store/wal_check.h"
 
 static const struct db_schema schema = {
     .application_id = 0x4d535452, // "MSTR"
@@ -358,7 +359,9 @@ static int open_all(struct sqlite_store *store, struct err *err)
     struct buf path;
     buf_init(&path);
     buf_printf(&path, "%s/muster.db", store->folder);
-    code = open_databases(store, path.data, err);
+    code = wal_check(path.data, err);
+    if (code == 0)
+        code = open_databases(store, path.data, err);
     buf_release(&path);
     if (code == 0)
         code = read_ends(store, err);

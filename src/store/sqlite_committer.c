@@ -170,8 +170,8 @@ static uint64_t drop_step(struct sqlite_store *store, uint64_t *ret_last)
     return first;
 }
 
-// Drops a little of the log that a snapshot has replaced. Not synced: it becomes durable with the next append, and dropping it again does
-// no harm. A failure ends it until the next snapshot.
+// Drops a little of the log that a snapshot has replaced. Synced as every commit is, so that a torn end of SQLite's log can be told from
+// damage (store/wal_check.h). A failure ends it until the next snapshot.
 static void drop_some(struct sqlite_store *store)
 {
     uint64_t last = 0;
@@ -181,10 +181,7 @@ static void drop_some(struct sqlite_store *store)
         return;
     }
     db_bind_u64(store->drop, 1, first);
-    int code = db_exec(store->committer_db, "PRAGMA synchronous = NORMAL", NULL);
-    if (code == 0)
-        code = db_run(store->drop, NULL);
-    must(db_exec(store->committer_db, "PRAGMA synchronous = FULL", NULL) == 0);
+    int code = db_run(store->drop, NULL);
     if (code < 0 || last >= store->drop_up_to)
         store->drop_up_to = 0;
 }
