@@ -14,6 +14,7 @@ struct saver {
     snapshot_sink *sink;
     void *context;
     struct arena arena; // cleared between items
+    struct map numbers; // own number of a spec -> the spec that it is in the snapshot, as a pointer of that value
 };
 
 static int give(struct saver *saver, const struct snapshot_item *item)
@@ -37,14 +38,24 @@ static int save_head(struct saver *saver)
                                                }});
 }
 
+// Specs are numbered anew in every snapshot: their own numbers tell how many there have been, which is no part of the state.
+static uint64_t spec_number(const struct saver *saver, const struct spec *spec)
+{
+    uintptr_t number = (uintptr_t)map_get(&saver->numbers, spec->no);
+    must(number > 0);
+    return number;
+}
+
 static int save_specs(struct saver *saver)
 {
     int rc = 0;
+    uintptr_t number = 0;
     struct list *pos;
     list_for_each(pos, &saver->core->specs) {
         const struct spec *spec = list_entry(pos, struct spec, all);
+        map_put(&saver->numbers, spec->no, (void *)++number);
         rc = give(saver, &(struct snapshot_item){.kind = SNAP_SPEC,
-                                                 .spec = {.spec_no = spec->no, .packed = {spec->packed, spec->packed_len}}});
+                                                 .spec = {.spec_no = number, .packed = {spec->packed, spec->packed_len}}});
         if (rc < 0)
             return rc;
     }
@@ -123,7 +134,7 @@ static int save_run(struct saver *saver, const struct run *run)
                                                .run = {
                                                    .run_id = run->id,
                                                    .job_id = run->job_id,
-                                                   .spec_no = run->spec->no,
+                                                   .spec_no = spec_number(saver, run->spec),
                                                    .rerun_of = run->rerun_of,
                                                    .job_version = run->job_version,
                                                    .state = run->state,
@@ -234,5 +245,6 @@ int core_save(const struct core *core, snapshot_sink *sink, void *context)
     if (rc == 0)
         rc = save_keys(&saver);
     arena_release(&saver.arena);
+    map_release(&saver.numbers);
     return rc;
 }
