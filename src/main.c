@@ -16,6 +16,7 @@
 #include "exec/executor.h"
 #include "model/limits.h"
 #include "server/server.h"
+#include "sim/sim.h"
 
 // Settings: defaults, then MUSTER_<NAME> of the environment, then --set, the last one winning.
 static int settings_fill(const struct args *args, struct limits *limits, struct err *err)
@@ -249,6 +250,6 @@ static int spawner_end(const char *folder, struct err *err)
 
 int main(int argc, char **argv)
 {
-    const struct cli_hooks hooks = {.server = server_run, .agent = agent_run, .spawner = spawner_main, .spawner_end = spawner_end};
+    const struct cli_hooks hooks = {.server = server_run, .agent = agent_run, .spawner = spawner_main, .sim = sim_main, .spawner_end = spawner_end};
     return cli_main(argc, argv, &hooks);
 }

@@ -146,6 +146,8 @@ int cli_main(int argc, char **argv, const struct cli_hooks *hooks)
     const struct command *command = command_find(name);
     if (command != NULL && str_eq(name, "spawner"))
         return hooks->spawner(argc, argv);
+    if (command != NULL && str_eq(name, "sim"))
+        return hooks->sim(argc - 1, argv + 1);
     if (command != NULL)
         return command_run(&cli, command, argc - 2, argv + 2);
     const char *nearest = command_nearest(name);

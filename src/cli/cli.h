@@ -14,6 +14,7 @@ struct cli_hooks {
     int (*server)(const struct args *, struct err *);
     int (*agent)(const struct args *, struct err *);
     int (*spawner)(int argc, char **argv); // with the whole argv of the program; its exit status
+    int (*sim)(int argc, char **argv); // argv[0] is "sim"; its exit status
     // Ends the spawner of an agent's folder and all its tasks, and returns when they are gone. No spawner there: nothing happens.
     int (*spawner_end)(const char *folder, struct err *);
 };

@@ -182,6 +182,12 @@ int cmd_agent(struct cli *cli, struct err *err)
     return rc < 0 ? rc : cli->hooks->agent(cli->args, err);
 }
 
+int cmd_sim(struct cli *cli, struct err *err)
+{
+    cli->exit_status = cli->hooks->sim(cli->argc - 1, cli->argv + 1);
+    return 0;
+}
+
 int cmd_spawner(struct cli *cli, struct err *err)
 {
     cli->exit_status = cli->hooks->spawner(cli->argc, cli->argv);
