@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Faults of the network.
+#include "sim/internal.h"
+
+static usec_t some_time(struct prng *prng)
+{
+    return log_uniform(prng, 100 * USEC_PER_MSEC, 4 * USEC_PER_MIN);
+}
+
+static void apart(struct node *node, usec_t until)
+{
+    node->apart_usec = usec_max(node->apart_usec, until);
+}
+
+static void unblock(void *context, uint64_t arg)
+{
+    (void)arg;
+    net_kick(((struct node *)context)->sim, context);
+}
+
+static void block(struct node *node, bool to_agent, bool to_server, usec_t usec)
+{
+    struct sim *sim = node->sim;
+    usec_t until = sim->now + usec;
+    if (to_agent)
+        node->link.blocked_until[END_AGENT] = usec_max(node->link.blocked_until[END_AGENT], until);
+    if (to_server)
+        node->link.blocked_until[END_SERVER] = usec_max(node->link.blocked_until[END_SERVER], until);
+    apart(node, until);
+    sim_later(sim, usec + 1, unblock, node, 0);
+}
+
+// Some connection that an agent holds, or NULL.
+static struct conn *some_conn(struct sim *sim, struct prng *prng)
+{
+    struct node *node = fault_node(sim, prng);
+    if (node->conn == NULL || node->conn->id == 0 || !node->conn->open[END_AGENT])
+        return NULL;
+    apart(node, sim->now + 10 * USEC_PER_SEC);
+    return node->conn;
+}
+
+static void unstall(void *context, uint64_t id)
+{
+    struct sim *sim = context;
+    struct list *pos;
+    list_for_each(pos, &sim->conns) {
+        struct conn *conn = list_entry(pos, struct conn, link);
+        if (conn->id == id)
+            conn_kick(conn);
+    }
+}
+
+static void replay_old(struct sim *sim, struct prng *prng)
+{
+    struct node *node = fault_node(sim, prng);
+    struct conn *conn = node->conn;
+    if (conn == NULL || !conn->open[END_SERVER] || node->old_message.len == 0 || node->old_message_epoch >= sim->disk.epoch)
+        return;
+    apart(node, sim->now + 10 * USEC_PER_SEC);
+    conn_send_bytes(conn, END_SERVER, node->old_message.data, node->old_message.len);
+}
+
+void fault_net(struct sim *sim, enum fault_kind kind, struct prng *prng)
+{
+    struct node *node = fault_node(sim, prng);
+    struct conn *conn = some_conn(sim, prng);
+    enum conn_end end = (enum conn_end)prng_below(prng, 2);
+    usec_t usec = some_time(prng);
+    switch (kind) {
+    case FAULT_NET_DELAY:
+        node->link.slow_usec = log_uniform(prng, USEC_PER_MSEC, 10 * USEC_PER_SEC);
+        node->link.slow_until = sim->now + usec;
+        apart(node, sim->now + usec + 2 * node->link.slow_usec);
+        return;
+    case FAULT_NET_BREAK:
+        if (conn != NULL)
+            conn_break(conn);
+        return;
+    case FAULT_NET_PARTITION:
+        block(node, true, true, usec);
+        return;
+    case FAULT_NET_ONE_WAY:
+        block(node, end == END_AGENT, end == END_SERVER, usec);
+        return;
+    case FAULT_NET_SPLIT:
+        for (size_t i = 0; i < sim->n_nodes; i++)
+            if (prng_chance(prng, 500))
+                block(sim->nodes[i], true, true, usec);
+        return;
+    case FAULT_NET_HALF_OPEN:
+        // Only somebody who runs can be told that his connection is gone.
+        if (conn != NULL && conn->open[end] && (end == END_AGENT ? agent_takes(conn->node) : server_takes(conn->server)))
+            conn_forget(conn, end);
+        return;
+    case FAULT_NET_SLOW_READER:
+        if (conn == NULL)
+            return;
+        conn->pipe[end].stalled_until = sim->now + usec;
+        apart(conn->node, sim->now + usec);
+        sim_later(sim, usec + 1, unstall, sim, conn->id);
+        return;
+    case FAULT_NET_REPLAY_OLD:
+        replay_old(sim, prng);
+        return;
+    case FAULT_NET_DUPLICATE:
+        if (conn != NULL)
+            conn->twice[END_AGENT] += 1 + (uint32_t)prng_below(prng, 3);
+        return;
+    case FAULT_NET_DUP_CONNECT:
+        if (agent_takes(node)) {
+            struct conn *second = conn_open(sim, node, &sim->servers[0]);
+            second->open[END_AGENT] = prng_chance(prng, 500); // an end that nobody reads, or none
+        }
+        return;
+    default:
+        unreachable();
+    }
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop of a server: turns, effects, snapshots and the history, in the order and with the rules of server/server.c.
+#include <string.h>
+
+#include "codec/codec.h"
+#include "sim/internal.h"
+
+enum { IDLE_TURNS_MAX = 1000 };
+
+static void take_snapshot(struct server *server)
+{
+    struct sim *sim = server->sim;
+    if (server->packing || !engine_snapshot_due(server->engine) || sim->now < server->snapshot_retry)
+        return;
+    // A child is forked: it packs the state of this moment.
+    buf_clear(&server->snapshot);
+    server->snapshot_seq = core_seq(engine_core(server->engine));
+    struct err err = {0};
+    must(engine_snapshot(server->engine, &server->snapshot, &err) == 0);
+    server->packing = true;
+    timer_set(&server->snapshot_timer, sim->now + USEC_PER_MSEC + (usec_t)prng_below(&sim->disk.prng, 2 * USEC_PER_SEC));
+}
+
+// Leaves out the n-th item.
+struct forgetful {
+    struct buf out;
+    uint64_t n, at;
+};
+
+static int forgetful_item(void *context, const struct snapshot_item *item)
+{
+    struct forgetful *forgetful = context;
+    bool may_go = item->kind == SNAP_TASK || item->kind == SNAP_KEY || item->kind == SNAP_NODE;
+    if (!may_go || forgetful->at++ != forgetful->n)
+        snapshot_item_pack(&forgetful->out, item);
+    return 0;
+}
+
+static void keep_snapshot(void *context)
+{
+    struct server *server = context;
+    struct sim *sim = server->sim;
+    if (planted(sim, PLANT_FORGET_AT_SNAPSHOT) && prng_chance(&sim->disk.prng, 500)) {
+        struct forgetful forgetful = {.n = prng_below(&sim->disk.prng, 6)};
+        snapshot_begin(&forgetful.out);
+        must(snapshot_unpack((struct bytes){(const uint8_t *)server->snapshot.data, server->snapshot.len}, forgetful_item, &forgetful, NULL) == 0);
+        snapshot_end(&forgetful.out);
+        buf_release(&server->snapshot);
+        server->snapshot = forgetful.out;
+    }
+    size_t len = server->snapshot.len;
+    uint8_t *data = (uint8_t *)buf_detach(&server->snapshot);
+    buf_init(&server->snapshot);
+    server->packing = false;
+    if (engine_keep_snapshot(server->engine, server->snapshot_seq, server->disk->history_seq, data, len, NULL) < 0)
+        server->snapshot_retry = sim->now + 10 * USEC_PER_SEC;
+}
+
+void server_snapshot_packed(void *context)
+{
+    struct server *server = context;
+    if (server->up && server->paused) {
+        timer_set(&server->snapshot_timer, server->sim->now + 100 * USEC_PER_MSEC);
+        return;
+    }
+    engine_after(server->engine, server->snapshot_seq, keep_snapshot, server);
+    server_wake(server);
+}
+
+// ---- the history: its writer takes what is durable, in transactions, and says how far it is
+
+void server_history(void *context)
+{
+    struct server *server = context;
+    struct disk *disk = server->disk;
+    struct sim *sim = server->sim;
+    if (!server->up || server->paused)
+        return;
+    usec_t wait = 50 * USEC_PER_MSEC + (usec_t)prng_below(&disk->prng, 100 * USEC_PER_MSEC);
+    timer_set(&server->history_timer, sim->now + wait);
+    if (sim->now < disk->history_stalled_until)
+        return;
+    if (server->history_writing > disk->history_seq) { // the transaction has ended
+        disk->history_seq = server->history_writing;
+        trace(sim, ACTOR_DISK, TR_HISTORY, disk->history_seq, 0, 0);
+        struct event event = {.kind = EV_ARCHIVED, .archived.seq = disk->history_seq};
+        server_event(server, &event);
+    }
+    server->history_writing = engine_durable(server->engine);
+}
+
+// ---- effects
+
+static uint64_t epoch_of(const struct server *server)
+{
+    return core_epoch(engine_core(server->engine));
+}
+
+static void welcome(struct session *session, const struct fx_welcome *fx)
+{
+    static const uint8_t proof[WIRE_PROOF_BYTES];
+    if (session->state != SESSION_GREETED)
+        return;
+    session->state = SESSION_OPEN;
+    struct wire_message message = {.kind = WIRE_WELCOME, .epoch = fx->epoch, .welcome = {.proof = {proof, sizeof(proof)}, .welcome = *fx}};
+    session_send(session, &message);
+}
+
+// Orders leave in messages of a bounded number here, so that several messages carry one batch now and then.
+static void start(struct session *session, const struct fx_start *fx)
+{
+    enum { ORDERS_IN_ONE = 64 };
+    for (size_t first = 0; first < fx->n; first += ORDERS_IN_ONE) {
+        size_t n = fx->n - first < ORDERS_IN_ONE ? fx->n - first : ORDERS_IN_ONE;
+        struct wire_message message = {.kind = WIRE_START, .epoch = epoch_of(session->server), .start = {n, fx->order + first}};
+        session_send(session, &message);
+    }
+}
+
+void session_effect(struct server *server, const struct effect *effect)
+{
+    struct session *session = map_get(&server->by_session, effect->session);
+    if (session == NULL || session->conn == NULL)
+        return;
+    struct wire_message message = {.epoch = epoch_of(server)};
+    switch (effect->kind) {
+    case FX_WELCOME:
+        welcome(session, &effect->welcome);
+        return;
+    case FX_REFUSE:
+        session_refuse(session, effect->refuse.code, effect->refuse.text);
+        session_gone(session, false);
+        return;
+    case FX_START:
+        start(session, &effect->start);
+        return;
+    case FX_LEASE:
+        message.kind = WIRE_LEASE;
+        message.lease = effect->lease;
+        break;
+    case FX_STOP:
+        if (planted(server->sim, PLANT_LOST_STOP))
+            return;
+        message.kind = WIRE_STOP;
+        message.stop = effect->stop;
+        break;
+    case FX_ACK:
+        message.kind = WIRE_ACK;
+        message.ack = effect->ack;
+        break;
+    case FX_REPLY:
+    case FX_KINDS:
+        unreachable();
+    }
+    session_send(session, &message);
+}
+
+// What an effect says must be durable by now.
+static void check_effect(struct server *server, const struct effect *effect)
+{
+    struct sim *sim = server->sim;
+    if (effect->kind == FX_START)
+        for (size_t i = 0; i < effect->start.n; i++) {
+            const struct t_fence *fence = truth_fence(sim, effect->start.order[i].fence);
+            hold(sim, INV_RECORD_THEN_ACT, fence != NULL, "the order of fence %llu leaves before its record", (unsigned long long)effect->start.order[i].fence);
+        }
+    if (effect->kind == FX_STOP)
+        for (size_t i = 0; i < effect->stop.n; i++) {
+            const struct t_fence *fence = truth_fence(sim, effect->stop.fence[i]);
+            hold(sim, INV_RECORD_THEN_ACT, fence != NULL && (fence->stopping || fence->ended),
+                 "the order to stop fence %llu leaves before its record", (unsigned long long)effect->stop.fence[i]);
+        }
+    if (effect->kind == FX_WELCOME)
+        hold(sim, INV_RECORD_THEN_ACT, effect->welcome.epoch <= sim->truth.epoch, "a session opens in epoch %llu, which has not begun",
+             (unsigned long long)effect->welcome.epoch);
+}
+
+void server_on_effect(void *context, const struct effect *effect)
+{
+    struct server *server = context;
+    if (server->effects_left > 0 && --server->effects_left == 0)
+        server->doomed = true;
+    if (server->doomed)
+        return; // it died before this one left
+    server->idle_turns = 0;
+    check_effect(server, effect);
+    if (effect->kind == FX_REPLY)
+        client_reply(server, &effect->reply);
+    else
+        session_effect(server, effect);
+}
+
+void server_on_records(void *context, const struct record *const *records, size_t n, const struct store_batch *packed)
+{
+    struct server *server = context;
+    struct sim *sim = server->sim;
+    must(n > 0 && packed->n_records == n);
+    server->idle_turns = 0;
+    hold(sim, INV_ACK_DURABLE, records[n - 1]->seq <= sim->truth.seq || planted(sim, PLANT_REPLY_BEFORE_COMMIT),
+         "record %llu is said to be durable, the log ends at %llu", (unsigned long long)records[n - 1]->seq, (unsigned long long)sim->truth.seq);
+}
+
+// ---- the turn
+
+void server_turn(void *context)
+{
+    struct server *server = context;
+    struct sim *sim = server->sim;
+    if (!server->up || server->paused)
+        return;
+    bool held_back = engine_busy(server->engine);
+    uint64_t position = engine_position(server->engine);
+    struct err err = {0};
+    int rc = engine_turn(server->engine, machine_wall(&server->machine), machine_mono(&server->machine), &err);
+    if (rc < 0 && !server->doomed) {
+        trace(sim, ACTOR_SERVER + server->index, TR_SERVER_DEAD, 2, (uint64_t)(int64_t)rc, 0);
+        bool meant = rc == ERR_IO || rc == ERR_STORE_UNKNOWN || rc == ERR_STORE_FENCED || planted(sim, PLANT_REPLY_BEFORE_COMMIT);
+        hold(sim, INV_RESTARTS, meant, "a turn failed although nothing was wrong with the store: %s", err.text);
+    }
+    if (rc < 0 || server->doomed) {
+        server_crash(server);
+        return;
+    }
+    take_snapshot(server);
+    if (held_back && !engine_busy(server->engine))
+        net_kick(sim, NULL);
+    usec_t wait = engine_deadline(server->engine, machine_wall(&server->machine), machine_mono(&server->machine));
+    server->idle_turns = wait > 0 || engine_position(server->engine) != position ? 0 : server->idle_turns + 1;
+    hold(sim, INV_NO_SPIN, server->idle_turns < IDLE_TURNS_MAX, "the server turned %u times without a pause or any progress", server->idle_turns);
+    usec_t at = machine_after(&server->machine, usec_min(wait, USEC_PER_MIN));
+    timer_set(&server->turn, usec_max(at, sim->now + 20));
+}

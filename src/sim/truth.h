@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// The truth: a second reader of the durable log, which shares no code with the core's fold, and the book of what processes really did. The
+// invariants compare both with each other and with what the core shows.
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "model/record.h"
+
+struct disk_batch;
+struct node;
+struct process;
+struct sim;
+
+struct t_dep {
+    uint64_t run_id;
+    enum after_on on;
+};
+
+struct t_task {
+    enum task_state state;
+    uint32_t attempt, tries;
+    uint64_t fence;
+    usec_t retry_usec;
+    uint32_t may_have_started; // attempts that are not known not to have started
+    uint32_t starts;           // processes
+    uint32_t good_exits;
+};
+
+struct t_run {
+    struct list link; // truth.live while it has not ended
+    uint64_t id, job_id;
+    enum run_state state;
+    bool held, poison;
+    uint32_t n_tasks;
+    uint32_t parallelism;
+    enum delivery delivery;
+    uint32_t retry_limit;
+    usec_t backoff_usec, backoff_max_usec;
+    char *key;
+    uint32_t key_limit;
+    usec_t start_at_usec, submitted_usec, nominal_usec, deadline_usec;
+    uint64_t cpu_millis, memory_bytes, licences;
+    const char *zone; // constraint; static text or NULL
+    struct t_dep *deps;
+    size_t n_deps;
+    char *idempotency_key;
+    uint32_t n_active, n_ended;
+    uint32_t ended[TASK_STATES];
+    bool holds_key;
+    bool archived; // the history has it
+    bool dropped;  // the core let go of it
+    bool cancelled_acked;
+    uint32_t alive; // processes
+    uint32_t packed_len;
+};
+
+struct t_fence {
+    uint64_t run_id;
+    uint32_t index, attempt, node_id;
+    bool ended, started_told, stopping;
+    enum outcome outcome;
+    int exit_code;
+    struct node *where; // the machine of its process
+    uint32_t starts;
+    bool alive;
+    bool over; // its process has ended
+    enum outcome real;
+    int real_exit;
+    usec_t exited_usec;
+    usec_t ended_usec; // true time at which its end became durable
+    usec_t placed_usec;
+};
+
+struct t_node {
+    uint32_t id;
+    char name[24], identity[32], spawner[24];
+    enum node_state state;
+    bool closed, removed;
+    uint64_t cpu, memory, licences, used_cpu, used_memory, used_licences;
+    uint32_t n_tasks, tasks_max;
+    char zone[8];
+};
+
+struct t_trigger {
+    enum trigger_kind kind;
+    usec_t every_usec, at_usec, next_usec, last_usec;
+    uint32_t minute_step; // cron: every so many minutes; 0: another kind, not expanded here
+    int hour;             // cron "0 H * * *"; -1: none
+};
+
+struct t_job {
+    struct list link;
+    uint64_t id;
+    uint32_t version;
+    char name[32];
+    enum job_state state;
+    enum overlap overlap;
+    enum misfire misfire;
+    usec_t first_usec;
+    struct t_trigger triggers[4];
+    size_t n_triggers;
+    uint32_t n_active;
+    uint64_t queued;
+    uint64_t expect_run; // a fire that started: its run follows
+};
+
+struct t_key {
+    char *name;
+    uint32_t holders, alive_amo; // runs that hold it; at_most_once processes of different runs
+};
+
+struct truth {
+    struct map runs, tasks, fences, keys_held_alive;
+    struct strmap keys, idempotency, jobs_by_name;
+    struct map jobs;
+    struct list jobs_list, live;
+    struct t_node *nodes;
+    size_t n_nodes, cap_nodes;
+    uint64_t seq, epoch, last_run, last_job, last_fence;
+    uint64_t n_runs, n_live, n_ended, n_archived;
+    usec_t at_usec; // wall time of the last record
+    struct buf log; // every durable record, from the first
+    struct arena arena; // of one record
+    struct arena lasting;
+    uint64_t n_records, n_fires, n_attempts, n_processes;
+    uint64_t verified_seq;
+};
+
+void truth_init(struct sim *);
+void truth_release(struct sim *);
+// A batch has become durable.
+void truth_batch(struct sim *, uint64_t epoch, const struct disk_batch *);
+void truth_record(struct sim *, const struct record *);
+void truth_job_record(struct sim *, const struct record *);
+void truth_task_record(struct sim *, const struct record *);
+void truth_node_record(struct sim *, const struct record *);
+struct t_run *truth_run(const struct sim *, uint64_t run_id);
+struct t_task *truth_task(const struct sim *, uint64_t run_id, uint32_t index); // NULL: never placed
+struct t_task *truth_task_make(struct sim *, uint64_t run_id, uint32_t index);
+struct t_fence *truth_fence(const struct sim *, uint64_t fence);
+struct t_job *truth_job(const struct sim *, uint64_t job_id);
+struct t_node *truth_node(struct sim *, uint32_t node_id);
+// What really happens.
+void truth_started(struct sim *, struct process *);
+void truth_exited(struct sim *, struct process *, enum outcome, int exit_code);

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// The truth about jobs: every due instant of every trigger is decided exactly once. Instants are counted here by other arithmetic than the
+// core's: intervals by division, cron expressions of the few shapes that the workload uses by looking at every minute.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sim/internal.h"
+
+static const usec_t late_usec = 60 * USEC_PER_SEC;
+
+// Minutes and hours of the expressions that workload.c writes: "*/N * * * *" and "0 H * * *", in UTC.
+static void read_cron(struct t_trigger *trigger, const struct trigger *from)
+{
+    trigger->minute_step = 0;
+    trigger->hour = -1;
+    if (from->zone == NULL || strcmp(from->zone, "UTC") != 0 || from->text == NULL)
+        return;
+    unsigned n = 0;
+    const char *p = from->text;
+    bool step = strncmp(p, "*/", 2) == 0, hour = strncmp(p, "0 ", 2) == 0;
+    for (p += 2; (step || hour) && *p >= '0' && *p <= '9'; p++)
+        n = 10 * n + (unsigned)(*p - '0');
+    if (step && strcmp(p, " * * * *") == 0)
+        trigger->minute_step = n;
+    else if (hour && strcmp(p, " * * *") == 0)
+        trigger->hour = (int)n;
+}
+
+static bool cron_matches(const struct t_trigger *trigger, int64_t minute)
+{
+    if (trigger->minute_step > 0)
+        return minute % 60 % trigger->minute_step == 0;
+    return minute % 60 == 0 && minute / 60 % 24 == trigger->hour;
+}
+
+static int64_t every_up_to(const struct t_job *job, const struct t_trigger *trigger, usec_t at)
+{
+    return at < job->first_usec ? 0 : (at - job->first_usec) / trigger->every_usec + 1;
+}
+
+// Number of instants strictly between two, counted up to most. -1: not known for this kind of trigger.
+static int64_t count_between(const struct t_job *job, const struct t_trigger *trigger, usec_t from, usec_t to, int64_t most)
+{
+    int64_t n = 0;
+    if (to == USEC_NEVER)
+        return 0;
+    switch (trigger->kind) {
+    case TRIGGER_AT:
+        return trigger->at_usec > from && trigger->at_usec < to;
+    case TRIGGER_EVERY:
+        n = every_up_to(job, trigger, to - 1) - every_up_to(job, trigger, from);
+        return n < most ? n : most;
+    case TRIGGER_CRON:
+        if (trigger->minute_step == 0 && trigger->hour < 0)
+            return -1;
+        for (int64_t minute = from / USEC_PER_MIN + 1; minute * USEC_PER_MIN < to && n < most; minute++)
+            n += cron_matches(trigger, minute);
+        return n;
+    }
+    unreachable();
+}
+
+static void on_fired(struct sim *sim, const struct record *record)
+{
+    const struct rec_job_fired *rec = &record->job_fired;
+    struct t_job *job = truth_job(sim, rec->job_id);
+    hold(sim, INV_FIRE_ONCE, job != NULL && rec->trigger < job->n_triggers, "job %" PRIu64 " fires an unknown trigger", rec->job_id);
+    if (sim->failed)
+        return;
+    struct t_trigger *trigger = &job->triggers[rec->trigger];
+    sim->truth.n_fires++;
+    hold(sim, INV_HELD, job->state == JOB_ACTIVE, "job %" PRIu64 " fires while it is held", job->id);
+    hold(sim, INV_FIRE_NOT_EARLY, rec->nominal_usec <= record->at_usec, "job %" PRIu64 " decides an instant %" PRId64 " usec before it comes", job->id,
+         rec->nominal_usec - record->at_usec);
+    hold(sim, INV_FIRE_ONCE, rec->nominal_usec > trigger->last_usec && rec->nominal_usec == trigger->next_usec,
+         "job %" PRIu64 " decides the instant %" PRId64 ", after %" PRId64 "; due was %" PRId64, job->id, rec->nominal_usec, trigger->last_usec, trigger->next_usec);
+    int64_t most = sim->limits.value[LIMIT_MISSED_FIRES];
+    int64_t skipped = count_between(job, trigger, rec->nominal_usec, rec->next_usec, most + 2);
+    int64_t told = rec->outcome == FIRE_SKIPPED_MISFIRE ? (int64_t)rec->n_missed - 1 : rec->n_missed;
+    bool counted = skipped < 0 || skipped == told || (told >= most - 1 && skipped >= told);
+    hold(sim, INV_FIRES_ACCOUNTED, counted, "between the instants %" PRId64 " and %" PRId64 " of job %" PRIu64 " lie %" PRId64 " that were not decided, %" PRId64 " are told of",
+         rec->nominal_usec, rec->next_usec, job->id, skipped, told);
+    bool late = record->at_usec - rec->nominal_usec > late_usec;
+    hold(sim, INV_FIRES_ACCOUNTED, late || told <= 0, "job %" PRIu64 " skips instants although it is not late", job->id);
+    hold(sim, INV_FIRES_ACCOUNTED, rec->next_usec > rec->nominal_usec, "job %" PRIu64 " goes back to the instant %" PRId64, job->id, rec->next_usec);
+    if (rec->outcome == FIRE_STARTED) {
+        uint32_t going_on = 0;
+        for (struct list *pos = sim->truth.live.next; pos != &sim->truth.live; pos = pos->next) {
+            const struct t_run *run = list_entry(pos, struct t_run, link);
+            going_on += run->job_id == job->id && run->state != RUN_CANCELLING && run->n_ended < run->n_tasks;
+        }
+        hold(sim, INV_OVERLAP, job->overlap == OVERLAP_ALLOW || going_on == 0, "job %" PRIu64 " (overlap %s) starts a run beside %u others", job->id,
+             overlap_name(job->overlap), going_on);
+        hold(sim, INV_OVERLAP, job->overlap == OVERLAP_ALLOW || job->overlap == OVERLAP_REPLACE || job->n_active == 0,
+             "job %" PRIu64 " (overlap %s) starts a run beside %u others", job->id, overlap_name(job->overlap), job->n_active);
+        job->expect_run = rec->run_id;
+    }
+    trigger->last_usec = rec->nominal_usec;
+    trigger->next_usec = rec->next_usec;
+}
+
+// Instants that have come and are dropped without a word.
+static void check_due(struct sim *sim, const struct t_job *job, usec_t at_usec, const char *what)
+{
+    for (size_t i = 0; i < job->n_triggers && job->state == JOB_ACTIVE; i++)
+        hold(sim, INV_FIRES_ACCOUNTED, job->triggers[i].next_usec > at_usec, "job %" PRIu64 " is %s, and its instant %" PRId64 ", which came %" PRId64 " ms before, is forgotten",
+             job->id, what, job->triggers[i].next_usec, (at_usec - job->triggers[i].next_usec) / USEC_PER_MSEC);
+}
+
+static void on_applied(struct sim *sim, const struct record *record)
+{
+    struct truth *truth = &sim->truth;
+    const struct rec_job_applied *rec = &record->job_applied;
+    struct t_job *job = truth_job(sim, rec->job_id);
+    if (job == NULL) {
+        hold(sim, INV_IDS_UNIQUE, rec->job_id > truth->last_job && rec->version == 1, "job %" PRIu64 " version %u comes after job %" PRIu64, rec->job_id,
+             rec->version, truth->last_job);
+        truth->last_job = rec->job_id;
+        job = arena_new(&truth->lasting, struct t_job);
+        job->id = rec->job_id;
+        job->state = JOB_ACTIVE;
+        job->first_usec = record->at_usec;
+        snprintf(job->name, sizeof(job->name), "%s", rec->spec->name);
+        list_init(&job->link);
+        list_add_tail(&truth->jobs_list, &job->link);
+        map_put(&truth->jobs, job->id, job);
+    } else {
+        hold(sim, INV_IDS_UNIQUE, rec->version == job->version + 1, "job %" PRIu64 " gets version %u after %u", job->id, rec->version, job->version);
+        check_due(sim, job, record->at_usec, "updated");
+    }
+    strmap_put(&truth->jobs_by_name, job->name, job);
+    job->version = rec->version;
+    job->overlap = rec->spec->overlap;
+    job->misfire = rec->spec->misfire;
+    must(rec->spec->n_triggers <= sizeof(job->triggers) / sizeof(job->triggers[0]));
+    job->n_triggers = rec->spec->n_triggers;
+    for (size_t i = 0; i < job->n_triggers; i++) {
+        const struct trigger *from = &rec->spec->triggers[i];
+        job->triggers[i] = (struct t_trigger){.kind = from->kind, .every_usec = from->every_usec, .at_usec = from->at_usec, .next_usec = rec->next_usec[i],
+                                              .last_usec = INT64_MIN};
+        read_cron(&job->triggers[i], from);
+        hold(sim, INV_FIRES_ACCOUNTED, count_between(job, &job->triggers[i], record->at_usec, rec->next_usec[i], 2) <= 0,
+             "job %" PRIu64 " begins with the instant %" PRId64 ", but one before it is due", job->id, rec->next_usec[i]);
+    }
+}
+
+static void on_state(struct sim *sim, const struct record *record)
+{
+    const struct rec_job_state *rec = &record->job_state;
+    struct t_job *job = truth_job(sim, rec->job_id);
+    hold(sim, INV_TERMINAL, job != NULL && job_state_may(job->state, rec->to), "job %" PRIu64 " goes to %d", rec->job_id, (int)rec->to);
+    if (sim->failed)
+        return;
+    if (rec->to == JOB_HELD)
+        check_due(sim, job, record->at_usec, "held");
+    job->state = rec->to;
+    for (size_t i = 0; i < rec->n_next && i < job->n_triggers; i++)
+        job->triggers[i].next_usec = rec->next_usec[i];
+    if (rec->to == JOB_DELETED) {
+        strmap_del(&sim->truth.jobs_by_name, job->name);
+        list_del(&job->link);
+    }
+}
+
+void truth_job_record(struct sim *sim, const struct record *record)
+{
+    if (record->kind == REC_JOB_APPLIED)
+        on_applied(sim, record);
+    else if (record->kind == REC_JOB_FIRED)
+        on_fired(sim, record);
+    else
+        on_state(sim, record);
+}

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: Apache-2.0
+// What people ask for: all of it drawn from the seed, each action with numbers of its own, so that one can be left out.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "codec/codec.h"
+#include "sim/internal.h"
+
+enum action {
+    ACT_SMALL, ACT_ARRAY, ACT_HUGE, ACT_AFTER, ACT_KEYED, ACT_LATER, ACT_POISON, ACT_APPLY, ACT_START, ACT_CANCEL, ACT_CANCEL_TASKS, ACT_CANCEL_JOB,
+    ACT_HOLD, ACT_RELEASE, ACT_JOB_HOLD, ACT_JOB_RELEASE, ACT_JOB_DELETE, ACT_DRAIN, ACT_UNDRAIN, ACT_REMOVE, ACT_BURST, ACT_TWICE, ACTIONS
+};
+_Static_assert((int)ACTIONS <= (int)(sizeof(((struct work_shape *)0)->weights) / sizeof(uint32_t)), "every action has a weight");
+
+static uint64_t draw(struct prng *prng, uint64_t n)
+{
+    return prng_below(prng, n);
+}
+
+// ---- specs
+
+static const uint64_t cpus[] = {50, 100, 100, 250, 500, 1000, 1000, 2000, 4000};
+
+static void draw_needs(struct sim *sim, struct prng *prng, struct job_spec *spec)
+{
+    struct resource_need *needs = arena_array(&sim->arena, struct resource_need, 3);
+    size_t n = 0;
+    needs[n++] = (struct resource_need){"cpu", cpus[draw(prng, sizeof(cpus) / sizeof(cpus[0]))]};
+    if (prng_chance(prng, 80))
+        needs[n++] = (struct resource_need){"licence", 1};
+    if (prng_chance(prng, 400))
+        needs[n++] = (struct resource_need){"memory", (UINT64_C(64) << 20) << draw(prng, 5)};
+    spec->needs = needs;
+    spec->n_needs = n;
+    if (!prng_chance(prng, 100))
+        return;
+    struct constraint *constraint = arena_new(&sim->arena, struct constraint);
+    const char **values = arena_array(&sim->arena, const char *, 1);
+    values[0] = arena_printf(&sim->arena, "z%d", (int)draw(prng, 3));
+    *constraint = (struct constraint){.label = "zone", .op = OP_EQ, .values = values, .n_values = 1};
+    spec->constraints = constraint;
+    spec->n_constraints = 1;
+}
+
+static void draw_rules(struct sim *sim, struct prng *prng, struct job_spec *spec)
+{
+    spec->delivery = prng_chance(prng, sim->shape.amo_permille) ? AT_MOST_ONCE : AT_LEAST_ONCE;
+    if (spec->delivery == AT_LEAST_ONCE && prng_chance(prng, 700))
+        spec->retry = (struct retry){.limit = (uint32_t)draw(prng, 5),
+                                     .backoff_usec = (usec_t)draw(prng, 10) * USEC_PER_SEC,
+                                     .factor_permille = 1000 + (uint32_t)draw(prng, 1500),
+                                     .backoff_max_usec = USEC_PER_MIN,
+                                     .jitter_permille = (uint32_t)draw(prng, 500)};
+    spec->kill_grace_usec = prng_chance(prng, 300) ? 0 : (usec_t)draw(prng, 15) * USEC_PER_SEC;
+    if (prng_chance(prng, 100))
+        spec->time_limit_usec = USEC_PER_SEC + (usec_t)draw(prng, 60 * USEC_PER_SEC);
+    if (prng_chance(prng, 60))
+        spec->queue_deadline_usec = USEC_PER_SEC + (usec_t)draw(prng, 300 * USEC_PER_SEC);
+    spec->priority = (int32_t)draw(prng, 3);
+}
+
+static struct job_spec *draw_spec(struct sim *sim, struct prng *prng, uint32_t n_tasks)
+{
+    struct job_spec *spec = arena_new(&sim->arena, struct job_spec);
+    job_spec_init(spec);
+    const char **command = arena_array(&sim->arena, const char *, 1);
+    command[0] = "/bin/true";
+    spec->command = command;
+    spec->n_command = 1;
+    struct index_range *range = arena_new(&sim->arena, struct index_range);
+    uint32_t step = prng_chance(prng, 100) ? 1 + (uint32_t)draw(prng, 4) : 1, first = prng_chance(prng, 100) ? (uint32_t)draw(prng, 100) : 0;
+    *range = (struct index_range){.first = first, .last = first + (n_tasks - 1) * step, .step = step};
+    must(index_set_init(&spec->tasks, range, 1));
+    if (n_tasks > 1 && prng_chance(prng, 300))
+        spec->parallelism = 1 + (uint32_t)draw(prng, 8);
+    draw_needs(sim, prng, spec);
+    draw_rules(sim, prng, spec);
+    return spec;
+}
+
+static void draw_key(struct sim *sim, struct prng *prng, struct job_spec *spec)
+{
+    // One limit for each key, as people who share a key would agree on.
+    uint64_t key = draw(prng, 4);
+    spec->concurrency_key = arena_printf(&sim->arena, "key-%" PRIu64, key);
+    spec->concurrency_limit = 1 + (uint32_t)(key % 3);
+}
+
+static void draw_after(struct sim *sim, struct prng *prng, struct job_spec *spec)
+{
+    uint64_t last = sim->truth.last_run;
+    size_t n = last == 0 ? 0 : 1 + draw(prng, 3);
+    struct dependency *after = arena_array(&sim->arena, struct dependency, n);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t back = draw(prng, 8);
+        after[i] = (struct dependency){last > back ? last - back : 1, prng_chance(prng, 600) ? AFTER_ENDED : (enum after_on)draw(prng, 3)};
+    }
+    spec->after = after;
+    spec->n_after = n;
+}
+
+static void submit(struct sim *sim, struct prng *prng, const struct job_spec *spec)
+{
+    struct request *request = client_request_new(sim, EV_SUBMIT);
+    spec_pack(&request->packed, spec);
+    request->held = prng_chance(prng, 30);
+    // Without a key a lost answer would rightly give a second run, so everybody uses one.
+    snprintf(request->key, sizeof(request->key), "k%" PRIu64, ++sim->next_key);
+    client_request(request);
+}
+
+static uint32_t array_size(struct prng *prng)
+{
+    return 2 + (uint32_t)draw(prng, prng_chance(prng, 200) ? 300 : 30);
+}
+
+// ---- jobs with schedules
+
+static void draw_trigger(struct sim *sim, struct prng *prng, struct trigger *trigger)
+{
+    usec_t now = WALL_BASE_USEC + sim->now;
+    uint64_t kind = draw(prng, 10);
+    trigger->zone = "UTC";
+    if (kind < 4) {
+        trigger->kind = TRIGGER_EVERY;
+        trigger->every_usec = (2 + (usec_t)draw(prng, 300)) * USEC_PER_SEC;
+        trigger->text = arena_printf(&sim->arena, "@every %" PRId64 "s", trigger->every_usec / USEC_PER_SEC);
+    } else if (kind < 5) {
+        trigger->kind = TRIGGER_AT;
+        trigger->at_usec = now + (1 + (usec_t)draw(prng, 600)) * USEC_PER_SEC;
+        trigger->text = "at";
+    } else {
+        static const unsigned steps[] = {1, 1, 2, 5, 15};
+        trigger->kind = TRIGGER_CRON;
+        trigger->cron = (struct cron){.second = 1, .minute = 1, .hour = (1u << 24) - 1, .day_of_month = 0xfffffffe, .month = 0x1ffe, .day_of_week = 0x7f,
+                                      .day_of_month_any = true, .day_of_week_any = true, .hour_wild = true, .minute_wild = true};
+        if (kind < 9) {
+            unsigned step = steps[draw(prng, 5)];
+            trigger->cron.minute = 0;
+            for (unsigned minute = 0; minute < 60; minute += step)
+                trigger->cron.minute |= UINT64_C(1) << minute;
+            trigger->text = arena_printf(&sim->arena, "*/%u * * * *", step);
+        } else {
+            unsigned hour = (unsigned)draw(prng, 24);
+            trigger->cron.hour = 1u << hour;
+            trigger->cron.hour_wild = trigger->cron.minute_wild = false;
+            trigger->text = arena_printf(&sim->arena, "0 %u * * *", hour);
+        }
+    }
+}
+
+static void apply_job(struct sim *sim, struct prng *prng)
+{
+    struct job_spec *spec = draw_spec(sim, prng, prng_chance(prng, 800) ? 1 : 1 + (uint32_t)draw(prng, 6));
+    spec->name = arena_printf(&sim->arena, "job-%" PRIu64, draw(prng, 8));
+    if (prng_chance(prng, 200))
+        draw_key(sim, prng, spec);
+    size_t n = 1 + draw(prng, 2);
+    struct trigger *triggers = arena_array(&sim->arena, struct trigger, n);
+    for (size_t i = 0; i < n; i++)
+        draw_trigger(sim, prng, &triggers[i]);
+    spec->triggers = triggers;
+    spec->n_triggers = n;
+    spec->overlap = (enum overlap)draw(prng, 4);
+    spec->misfire = (enum misfire)draw(prng, 3);
+    struct request *request = client_request_new(sim, EV_APPLY);
+    spec_pack(&request->packed, spec);
+    client_request(request);
+}
+
+// ---- the rest
+
+static void about_run(struct sim *sim, enum event_kind kind, uint64_t run_id, int to)
+{
+    struct request *request = client_request_new(sim, kind);
+    request->run_id = run_id;
+    request->to = to;
+    client_request(request);
+}
+
+static void about_name(struct sim *sim, enum event_kind kind, const char *name, int to)
+{
+    struct request *request = client_request_new(sim, kind);
+    snprintf(request->name, sizeof(request->name), "%s", name);
+    request->to = to;
+    if (kind == EV_START_JOB)
+        snprintf(request->key, sizeof(request->key), "k%" PRIu64, ++sim->next_key);
+    client_request(request);
+}
+
+static uint64_t some_run(struct sim *sim, struct prng *prng)
+{
+    uint64_t last = sim->truth.last_run, back = draw(prng, prng_chance(prng, 700) ? 10 : 100);
+    return last > back ? last - back : last + 1 + draw(prng, 2);
+}
+
+static void cancel_tasks(struct sim *sim, struct prng *prng)
+{
+    uint64_t run_id = some_run(sim, prng);
+    const struct t_run *run = truth_run(sim, run_id);
+    if (run == NULL)
+        return;
+    struct request *request = client_request_new(sim, EV_CANCEL);
+    request->run_id = run_id;
+    request->tasks_only = true;
+    uint32_t first = (uint32_t)draw(prng, run->n_tasks);
+    request->range = (struct index_range){.first = first, .last = first + (uint32_t)draw(prng, 5), .step = 1};
+    client_request(request);
+}
+
+// The same submission by two clients at once: one run, two answers.
+static void submit_twice(struct sim *sim, struct prng *prng)
+{
+    struct job_spec *spec = draw_spec(sim, prng, 1 + (uint32_t)draw(prng, 3));
+    uint64_t key = ++sim->next_key;
+    for (int i = 0; i < 2; i++) {
+        struct request *request = client_request_new(sim, EV_SUBMIT);
+        spec_pack(&request->packed, spec);
+        snprintf(request->key, sizeof(request->key), "k%" PRIu64, key);
+        client_request(request);
+    }
+}
+
+static void act(struct sim *sim, enum action action, struct prng *prng)
+{
+    char job[32], node[32];
+    snprintf(job, sizeof(job), "job-%d", (int)draw(prng, 8));
+    snprintf(node, sizeof(node), "n%d", (int)draw(prng, sim->n_nodes - sim->n_clones));
+    struct job_spec *spec = NULL;
+    switch (action) {
+    case ACT_SMALL:
+        submit(sim, prng, draw_spec(sim, prng, 1 + (uint32_t)draw(prng, 3)));
+        return;
+    case ACT_ARRAY:
+        submit(sim, prng, draw_spec(sim, prng, array_size(prng)));
+        return;
+    case ACT_HUGE:
+        spec = draw_spec(sim, prng, 10000 + (uint32_t)draw(prng, 990000));
+        spec->parallelism = 1 + (uint32_t)draw(prng, 8);
+        submit(sim, prng, spec);
+        return;
+    case ACT_AFTER:
+    case ACT_KEYED:
+        spec = draw_spec(sim, prng, 1 + (uint32_t)draw(prng, 4));
+        if (action == ACT_AFTER)
+            draw_after(sim, prng, spec);
+        else
+            draw_key(sim, prng, spec);
+        submit(sim, prng, spec);
+        return;
+    case ACT_LATER:
+        spec = draw_spec(sim, prng, 1);
+        spec->start_at_usec = WALL_BASE_USEC + sim->now + (usec_t)draw(prng, 600 * USEC_PER_SEC);
+        if (prng_chance(prng, 300))
+            draw_after(sim, prng, spec);
+        submit(sim, prng, spec);
+        return;
+    case ACT_POISON:
+        spec = draw_spec(sim, prng, 1);
+        spec->description = "poison";
+        submit(sim, prng, spec);
+        return;
+    case ACT_APPLY:
+        apply_job(sim, prng);
+        return;
+    case ACT_START:
+        about_name(sim, EV_START_JOB, job, 0);
+        return;
+    case ACT_CANCEL:
+        about_run(sim, EV_CANCEL, some_run(sim, prng), 0);
+        return;
+    case ACT_CANCEL_TASKS:
+        cancel_tasks(sim, prng);
+        return;
+    case ACT_CANCEL_JOB:
+        about_name(sim, EV_CANCEL_JOB, job, 0);
+        return;
+    case ACT_HOLD:
+    case ACT_RELEASE:
+        about_run(sim, EV_RUN_HOLD, some_run(sim, prng), action == ACT_HOLD ? ADMIT_CLOSED : ADMIT_OPEN);
+        return;
+    case ACT_JOB_HOLD:
+    case ACT_JOB_RELEASE:
+    case ACT_JOB_DELETE:
+        about_name(sim, EV_JOB_HOLD, job, action == ACT_JOB_HOLD ? JOB_HELD : action == ACT_JOB_DELETE ? JOB_DELETED : JOB_ACTIVE);
+        return;
+    case ACT_DRAIN:
+    case ACT_UNDRAIN:
+        about_name(sim, EV_NODE_ADMISSION, node, action == ACT_DRAIN ? ADMIT_CLOSED : ADMIT_OPEN);
+        return;
+    case ACT_REMOVE:
+        about_name(sim, EV_NODE_REMOVE, node, 0);
+        return;
+    case ACT_BURST:
+        for (uint64_t n = 5 + draw(prng, 40); n > 0; n--)
+            submit(sim, prng, draw_spec(sim, prng, 1));
+        return;
+    case ACT_TWICE:
+        submit_twice(sim, prng);
+        return;
+    case ACTIONS:
+        unreachable();
+    }
+}
+
+static void work_fire(void *context)
+{
+    struct sim *sim = context;
+    uint32_t sum = 0;
+    uint32_t number = sim->actions++;
+    struct prng prng;
+    prng_init(&prng, sim_mix(sim_mix(sim->options->seed, 77), number));
+    for (int i = 0; i < ACTIONS; i++)
+        sum += sim->shape.weights[i];
+    uint64_t roll = prng_below(&prng, sum);
+    int action = 0;
+    for (; roll >= sim->shape.weights[action]; action++)
+        roll -= sim->shape.weights[action];
+    usec_t wait = (usec_t)prng_below(&prng, 2 * (uint64_t)sim->shape.mean_usec) + 1;
+    timer_set(&sim->work_timer, sim->now + wait);
+    arena_clear(&sim->arena);
+    if (!sim_skips(sim, FAULTS, number))
+        act(sim, (enum action)action, &prng);
+}
+
+void workload_start(struct sim *sim)
+{
+    timer_init(&sim->work_timer, sim, work_fire, sim);
+    timer_set(&sim->work_timer, sim->now + USEC_PER_SEC);
+}
+
+void workload_stop(struct sim *sim)
+{
+    timer_stop(&sim->work_timer);
+}
+
+// Whether some node could ever take a task of the run.
+static bool feasible(const struct sim *sim, const struct t_run *run)
+{
+    for (size_t i = 0; i < sim->n_nodes; i++) {
+        const struct node *node = sim->nodes[i];
+        if (!node->clone && node->cpu_millis >= run->cpu_millis && node->memory_bytes >= run->memory_bytes && node->licences >= run->licences &&
+            (run->zone == NULL || strcmp(run->zone, node->zone) == 0))
+            return true;
+    }
+    return false;
+}
+
+// People help too: what is poison, can never fit or would take for ever is cancelled, what is held is released, drained nodes are opened.
+// Schedules are held, so that there is an end.
+void workload_heal(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->truth.n_nodes; i++)
+        if (!sim->truth.nodes[i].removed && sim->truth.nodes[i].closed)
+            about_name(sim, EV_NODE_ADMISSION, sim->truth.nodes[i].name, ADMIT_OPEN);
+    struct list *pos;
+    list_for_each(pos, &sim->truth.jobs_list) {
+        const struct t_job *job = list_entry(pos, struct t_job, link);
+        if (job->state == JOB_ACTIVE)
+            about_name(sim, EV_JOB_HOLD, job->name, JOB_HELD);
+    }
+    list_for_each(pos, &sim->truth.live) {
+        const struct t_run *run = list_entry(pos, struct t_run, link);
+        if (run->state == RUN_CANCELLING)
+            continue;
+        if (run->poison || !feasible(sim, run) || run->n_tasks > 1000)
+            about_run(sim, EV_CANCEL, run->id, 0);
+        else if (run->held)
+            about_run(sim, EV_RUN_HOLD, run->id, ADMIT_OPEN);
+    }
+}
+
+// ---- processes
+
+struct plan plan_of(struct sim *sim, uint64_t run_id, uint32_t index, uint32_t attempt)
+{
+    struct prng prng;
+    prng_init(&prng, sim_mix(sim_mix(sim->options->seed, run_id), (uint64_t)index << 32 | attempt));
+    struct plan plan = {.start_delay_usec = 500 + (usec_t)draw(&prng, 5000), .linger_usec = 100 + (usec_t)draw(&prng, 2000)};
+    usec_t most = prng_chance(&prng, 50) ? 20 * sim->shape.run_usec : 2 * sim->shape.run_usec;
+    plan.run_usec = 1000 + (usec_t)draw(&prng, (uint64_t)most);
+    if (sim->phase != PHASE_FAULTS) {
+        plan.run_usec = usec_min(plan.run_usec, 2 * USEC_PER_SEC);
+        return plan;
+    }
+    const struct t_run *run = truth_run(sim, run_id);
+    plan.poison = run != NULL && run->poison;
+    if (prng_chance(&prng, sim->shape.fail_permille)) {
+        plan.exit_code = 1 + (int)draw(&prng, 5);
+        if (prng_chance(&prng, 200))
+            plan.signal = 11;
+        plan.oom = plan.signal == 0 && prng_chance(&prng, 100);
+    }
+    if (prng_chance(&prng, sim->exec_permille[FAULT_EXEC_SLOW_START])) {
+        fault_count(sim, FAULT_EXEC_SLOW_START);
+        plan.start_delay_usec += (usec_t)draw(&prng, 30 * USEC_PER_SEC);
+    }
+    plan.spawn_fails = prng_chance(&prng, sim->exec_permille[FAULT_EXEC_SPAWN_FAIL]);
+    plan.ignores_term = prng_chance(&prng, sim->exec_permille[FAULT_EXEC_IGNORE_TERM]);
+    if (prng_chance(&prng, sim->exec_permille[FAULT_EXEC_GRANDCHILD])) {
+        fault_count(sim, FAULT_EXEC_GRANDCHILD);
+        plan.linger_usec += (usec_t)draw(&prng, 2 * USEC_PER_SEC);
+    }
+    return plan;
+}
