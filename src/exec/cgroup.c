@@ -87,19 +87,20 @@ static void make_way(const char *own_path, const char *id)
     }
 }
 
-static bool enable_controllers(const char *own_path, int top_fd, const char *id)
+// Hands the controllers down to our slots. make_room: the processes in the group may be moved out of the way.
+static bool enable_controllers(const char *own_path, int top_fd, const char *id, bool make_room)
 {
     static const char wanted[] = "+cpu +memory +pids";
     cleanup_close int own_fd = open(own_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (own_fd < 0)
-        return false;
     cleanup_buf struct buf controllers = {0};
     char path[700];
     snprintf(path, sizeof(path), "%s/cgroup.controllers", own_path);
-    if (fs_read(path, 4096, &controllers, NULL) < 0 || strstr(controllers.data, "memory") == NULL || strstr(controllers.data, "pids") == NULL)
+    buf_init(&controllers);
+    if (own_fd < 0 || fs_read(path, 4096, &controllers, NULL) < 0 || strstr(controllers.data, "memory") == NULL ||
+        strstr(controllers.data, "pids") == NULL)
         return false;
     if (write_at(own_fd, "cgroup.subtree_control", wanted) < 0) {
-        if (errno != EBUSY || !is_delegated(own_path))
+        if (errno != EBUSY || !make_room)
             return false;
         make_way(own_path, id);
         if (write_at(own_fd, "cgroup.subtree_control", wanted) < 0)
@@ -109,6 +110,52 @@ static bool enable_controllers(const char *own_path, int top_fd, const char *id)
     if (write_at(own_fd, "cgroup.subtree_control", "+io") == 0)
         (void)write_at(top_fd, "cgroup.subtree_control", "+io");
     return write_at(top_fd, "cgroup.subtree_control", wanted) == 0;
+}
+
+static void drop_top(int *top_fd, const char *own_path, const char *id)
+{
+    cleanup_close int own_fd = open(own_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char name[64];
+    snprintf(name, sizeof(name), "muster-%s", id);
+    *top_fd = close_fd(*top_fd);
+    if (own_fd >= 0)
+        (void)unlinkat(own_fd, name, AT_REMOVEDIR);
+}
+
+// Uses v2 with its controllers below one group, if that can be.
+static bool open_v2_at(struct cgroups *cgroups, const char *own_path, const char *id, bool make_room)
+{
+    int top_fd = open_top(own_path, id);
+    if (top_fd < 0)
+        return false;
+    if (!enable_controllers(own_path, top_fd, id, make_room)) {
+        drop_top(&top_fd, own_path, id);
+        return false;
+    }
+    cgroups->mode = CGROUP_V2;
+    cgroups->top_fd[TREE_UNIFIED] = top_fd;
+    cgroups->can_kill = has_file(top_fd, "cgroup.kill");
+    return true;
+}
+
+// Our own group first, which is where limits of a service or container lie. It often holds processes besides (a login session), and a group
+// with members cannot hand controllers down: they are moved where that is ours to do, which is in a delegated group and in the top group of a
+// container. Else root takes a group below the root of the hierarchy, which may have both.
+static bool open_v2(struct cgroups *cgroups, struct cgroup_paths *paths, const char *id)
+{
+    const char *own = paths->path[TREE_UNIFIED], *mount = paths->unified_mount;
+    if (own[0] == '\0')
+        return false;
+    char type[700];
+    snprintf(type, sizeof(type), "%s/cgroup.type", own); // the real root has none
+    bool container_top = geteuid() == 0 && strcmp(own, mount) == 0 && access(type, F_OK) == 0;
+    if (open_v2_at(cgroups, own, id, container_top || is_delegated(own)))
+        return true;
+    if (geteuid() != 0 || strcmp(own, mount) == 0 || !open_v2_at(cgroups, mount, id, false))
+        return false;
+    int copied = str_copy(paths->path[TREE_UNIFIED], sizeof(paths->path[TREE_UNIFIED]), mount);
+    must(copied == 0);
+    return true;
 }
 
 // All tasks together weigh as much as the machine has cores, so that they are not crowded out by single processes beside them.
@@ -168,11 +215,8 @@ void cgroups_open(const char *id, struct cgroups **ret_cgroups)
     (void)fs_read("/proc/self/cgroup", PROC_TEXT_MAX, &self, NULL);
     struct cgroup_paths *paths = mem_alloc(sizeof(*paths));
     cgroup_paths_parse(mountinfo.data, self.data, paths);
-    int unified = cgroups->top_fd[TREE_UNIFIED] = open_top(paths->path[TREE_UNIFIED], id);
-    if (unified >= 0 && enable_controllers(paths->path[TREE_UNIFIED], unified, id)) {
-        cgroups->mode = CGROUP_V2;
-        cgroups->can_kill = has_file(unified, "cgroup.kill");
-    } else {
+    if (!open_v2(cgroups, paths, id)) {
+        cgroups->top_fd[TREE_UNIFIED] = open_top(paths->path[TREE_UNIFIED], id);
         open_v1(cgroups, paths, id);
     }
     weigh_top(cgroups);
@@ -221,10 +265,10 @@ void cgroups_close(struct cgroups *cgroups)
     mem_free(cgroups);
 }
 
-// One pass over the groups of a tree: kills what is in them and removes those that are empty. Returns how many are left.
-static size_t clear_tree(struct cgroups *cgroups, enum cgroup_tree tree)
+// One pass over the groups below a top: kills what is in them and removes those that are empty. Returns how many are left.
+static size_t clear_top(int top_fd)
 {
-    int fd = openat(cgroups->top_fd[tree], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(top_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (dir == NULL) {
         close_fd(fd);
@@ -237,22 +281,58 @@ static size_t clear_tree(struct cgroups *cgroups, enum cgroup_tree tree)
         if (unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR) == 0)
             continue;
         left++;
-        cgroup_kill_at(cgroups, tree, entry->d_name);
+        cgroup_kill_in(dirfd(dir), entry->d_name);
     }
     return left;
 }
 
-int cgroups_clear(struct cgroups *cgroups, unsigned wait_millis, struct err *err)
+void cgroups_tops(const struct cgroups *cgroups, struct buf *ret)
 {
+    for (int i = 0; i < CGROUP_TREES; i++)
+        if (cgroups->top_fd[i] >= 0)
+            buf_printf(ret, "%s/%s\n", cgroups->top_path[i], cgroups->top_name);
+}
+
+// The tops that an earlier spawner named, if they are still there: where it ran in another group, they are not ours. Fills fds, at most
+// CGROUP_TREES.
+static size_t open_earlier(const struct cgroups *cgroups, const char *tops, int fds[static CGROUP_TREES])
+{
+    size_t n = 0;
+    for (const char *line = tops; *line != '\0' && n < CGROUP_TREES;) {
+        const char *end = strchrnul(line, '\n');
+        char path[700];
+        snprintf(path, sizeof(path), "%.*s", (int)(end - line), line);
+        const char *name = strrchr(path, '/');
+        // Only folders of ours, whatever the file says.
+        if (name != NULL && strcmp(name + 1, cgroups->top_name) == 0) {
+            int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+            if (fd >= 0)
+                fds[n++] = fd;
+        }
+        line = *end == '\n' ? end + 1 : end;
+    }
+    return n;
+}
+
+int cgroups_clear(struct cgroups *cgroups, const char *earlier_tops, unsigned wait_millis, struct err *err)
+{
+    int earlier[CGROUP_TREES];
+    size_t n_earlier = open_earlier(cgroups, earlier_tops, earlier);
+    size_t left;
     for (unsigned waited = 0;; waited += 2) {
-        size_t left = 0;
+        left = 0;
         for (int i = 0; i < CGROUP_TREES; i++)
             if (cgroups->top_fd[i] >= 0)
-                left += clear_tree(cgroups, (enum cgroup_tree)i);
-        if (left == 0)
-            return 0;
-        if (waited >= wait_millis)
-            return err_set(err, ERR_TIMEOUT, "%zu cgroups of an earlier spawner still hold processes that do not die", left);
+                left += clear_top(cgroups->top_fd[i]);
+        for (size_t i = 0; i < n_earlier; i++)
+            left += clear_top(earlier[i]);
+        if (left == 0 || waited >= wait_millis)
+            break;
         nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
     }
+    for (size_t i = 0; i < n_earlier; i++)
+        close_fd(earlier[i]);
+    if (left > 0)
+        return err_set(err, ERR_TIMEOUT, "%zu cgroups of an earlier spawner still hold processes that do not die", left);
+    return 0;
 }

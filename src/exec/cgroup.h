@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 enum cgroup_mode { CGROUP_NONE, CGROUP_V1, CGROUP_V2 };
@@ -28,9 +29,10 @@ enum cgroup_tree { TREE_UNIFIED, TREE_CPU, TREE_MEMORY, TREE_PIDS, TREE_CPUACCT,
 // is no such hierarchy. Several v1 controllers may share one mount.
 struct cgroup_paths {
     char path[CGROUP_TREES][512]; // of this process's own group
+    char unified_mount[512];      // where the v2 hierarchy begins
 };
 
-// Pure: reads the two texts. unified_controllers says what the v2 hierarchy is mounted at is left to the caller.
+// Pure: reads the two texts.
 void cgroup_paths_parse(const char *mountinfo, const char *self_cgroup, struct cgroup_paths *ret);
 
 struct cgroups;
@@ -57,9 +59,12 @@ enum cgroup_mode cgroups_mode(const struct cgroups *);
 // Sentences about what cannot be enforced here.
 size_t cgroups_warnings(const struct cgroups *, const char *const **ret_sentences);
 
+// The folders that hold all our groups, one a line: to be kept, and given to cgroups_clear() by the next spawner, which may run in another
+// group than this one.
+void cgroups_tops(const struct cgroups *, struct buf *ret);
 // Kills every process in the groups that an earlier spawner left, waits until they are gone (at most wait_millis) and removes the
 // groups. ERR_TIMEOUT when some process does not go.
-int cgroups_clear(struct cgroups *, unsigned wait_millis, struct err *err);
+int cgroups_clear(struct cgroups *, const char *earlier_tops, unsigned wait_millis, struct err *err);
 
 // A slot with these limits and fresh counters. ERR_*: a sentence for the attempt's message.
 int cgroup_slot_take(struct cgroups *, const struct cgroup_limits *, struct cgroup_slot **ret_slot, struct err *err);

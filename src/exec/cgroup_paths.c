@@ -134,5 +134,6 @@ void cgroup_paths_parse(const char *mountinfo, const char *self_cgroup, struct c
         }
     }
     mem_free(copy);
+    (void)str_copy(ret->unified_mount, sizeof(ret->unified_mount), mounts[TREE_UNIFIED].point);
     mem_free(mounts);
 }

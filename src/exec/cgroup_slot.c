@@ -21,16 +21,23 @@
 // A group that still holds more than this after its last task (page cache, mostly) is emptied before it is used again, so that
 // the next task's peak is its own.
 #define LEFTOVER_BYTES ((uint64_t)1 << 20)
+// Where peaks cannot be set back, a slot whose peak is above this is not used again: below it, the difference matters little.
+#define PEAK_KEEP_BYTES ((uint64_t)8 << 20)
+// Of a list of processes; a group has at most as many as the machine.
+#define PROCS_BYTES_MAX ((size_t)64 << 20)
 // The period over which a cpu ceiling is kept.
 #define CPU_PERIOD_USEC 100000
 
+static int open_in(int top_fd, const char *slot, const char *file, int flags)
+{
+    char path[400];
+    snprintf(path, sizeof(path), "%s/%s", slot, file);
+    return top_fd < 0 ? -1 : openat(top_fd, path, flags | O_CLOEXEC);
+}
+
 static int open_file(const struct cgroups *cgroups, enum cgroup_tree tree, const char *slot, const char *file, int flags)
 {
-    if (cgroups->top_fd[tree] < 0)
-        return -1;
-    char path[128];
-    snprintf(path, sizeof(path), "%s/%s", slot, file);
-    return openat(cgroups->top_fd[tree], path, flags | O_CLOEXEC);
+    return open_in(cgroups->top_fd[tree], slot, file, flags);
 }
 
 static int write_file(const struct cgroup_slot *slot, enum cgroup_tree tree, const char *file, const char *text)
@@ -138,22 +145,28 @@ static uint64_t read_oom_kills(const struct cgroup_slot *slot)
     return keyed_number(text, "oom_kill");
 }
 
-// Sets the counters back for the next attempt. False when that cannot be done here.
-static bool reset_counters(struct cgroup_slot *slot)
+static uint64_t read_peak(const struct cgroup_slot *slot)
+{
+    char text[64];
+    pread_text(slot->peak_fd, text, sizeof(text));
+    return strtoull(text, NULL, 10);
+}
+
+// Sets the counters back for the next attempt.
+static void reset_counters(struct cgroup_slot *slot)
 {
     if (slot->peak_fd < 0)
-        return true;
-    if (slot->cgroups->mode == CGROUP_V2)
-        return pwrite(slot->peak_fd, "r", 1, 0) == 1;
-    char text[64];
-    if (pwrite(slot->peak_fd, "0", 1, 0) != 1)
-        return false;
-    pread_text(slot->peak_fd, text, sizeof(text));
-    if (strtoull(text, NULL, 10) > LEFTOVER_BYTES) {
+        return;
+    if (slot->cgroups->mode == CGROUP_V2) {
+        bool reset = pwrite(slot->peak_fd, "r", 1, 0) == 1; // since Linux 6.12
+        slot->peak_base_bytes = reset ? 0 : read_peak(slot);
+        return;
+    }
+    (void)!pwrite(slot->peak_fd, "0", 1, 0);
+    if (read_peak(slot) > LEFTOVER_BYTES) {
         (void)write_file(slot, TREE_MEMORY, "memory.force_empty", "0");
         (void)!pwrite(slot->peak_fd, "0", 1, 0);
     }
-    return true;
 }
 
 // The kernel tells of a group that ran out of memory through an event descriptor; the task is then killed as a whole.
@@ -252,59 +265,72 @@ static int apply_limits(struct cgroup_slot *slot, const struct cgroup_limits *li
     return 0;
 }
 
-int cgroup_slot_take(struct cgroups *cgroups, const struct cgroup_limits *limits, struct cgroup_slot **ret_slot, struct err *err)
+// A slot that was used before, or NULL and the number of a new one.
+static struct cgroup_slot *pop_slot(struct cgroups *cgroups, bool fresh, unsigned *ret_number)
 {
-    must(cgroups->mode != CGROUP_NONE && limits->pids_max > 0);
     pthread_mutex_lock(&cgroups->lock);
-    struct cgroup_slot *slot = cgroups->free_slots;
-    unsigned number = 0;
+    struct cgroup_slot *slot = fresh ? NULL : cgroups->free_slots;
     if (slot != NULL)
         cgroups->free_slots = slot->next;
     else
-        number = cgroups->next_slot++;
+        *ret_number = cgroups->next_slot++;
     pthread_mutex_unlock(&cgroups->lock);
-    if (slot != NULL && slot->used && !reset_counters(slot)) {
-        pthread_mutex_lock(&cgroups->lock);
-        cgroups->no_reset = true;
-        number = cgroups->next_slot++;
-        pthread_mutex_unlock(&cgroups->lock);
-        cgroup_slot_destroy(cgroups, slot);
-        slot = NULL;
-    }
-    if (slot == NULL) {
+    return slot;
+}
+
+static int take_slot(struct cgroups *cgroups, const struct cgroup_limits *limits, bool fresh, struct cgroup_slot **ret_slot, struct err *err)
+{
+    unsigned number = 0;
+    struct cgroup_slot *slot = pop_slot(cgroups, fresh, &number);
+    bool used = slot != NULL;
+    if (!used) {
         int rc = slot_create(cgroups, number, &slot, err);
         if (rc < 0)
             return rc;
     }
     slot->next = NULL;
+    if (used)
+        reset_counters(slot);
     int rc = apply_limits(slot, limits, err);
     if (rc < 0) {
         cgroup_slot_destroy(cgroups, slot);
         return rc;
     }
-    if (slot->used && limits->memory_bytes != 0)
+    if (used && limits->memory_bytes != 0)
         slot->oom_base = read_oom_kills(slot);
     uint64_t stale; // what an earlier attempt ran into is not this one's
     if (slot->oom_fd >= 0)
         (void)!read(slot->oom_fd, &stale, sizeof(stale));
-    slot->used = true;
     *ret_slot = slot;
     return 0;
+}
+
+int cgroup_slot_take(struct cgroups *cgroups, const struct cgroup_limits *limits, struct cgroup_slot **ret_slot, struct err *err)
+{
+    must(cgroups->mode != CGROUP_NONE && limits->pids_max > 0);
+    int rc = take_slot(cgroups, limits, false, ret_slot, err);
+    // A group that was used may still hold more than a small limit allows; a fresh one does not.
+    return rc < 0 ? take_slot(cgroups, limits, true, ret_slot, err) : rc;
+}
+
+// Small peaks do not hide much of what comes next.
+static bool worth_keeping(const struct cgroup_slot *slot)
+{
+    return slot->cgroups->mode != CGROUP_V2 || slot->peak_fd < 0 || slot->peak_base_bytes <= PEAK_KEEP_BYTES;
 }
 
 void cgroup_slot_give(struct cgroups *cgroups, struct cgroup_slot *slot, bool reusable)
 {
     if (slot == NULL)
         return;
-    pthread_mutex_lock(&cgroups->lock);
-    reusable = reusable && !cgroups->no_reset;
-    if (reusable) {
-        slot->next = cgroups->free_slots;
-        cgroups->free_slots = slot;
-    }
-    pthread_mutex_unlock(&cgroups->lock);
-    if (!reusable)
+    if (!reusable || !worth_keeping(slot)) {
         cgroup_slot_destroy(cgroups, slot);
+        return;
+    }
+    pthread_mutex_lock(&cgroups->lock);
+    slot->next = cgroups->free_slots;
+    cgroups->free_slots = slot;
+    pthread_mutex_unlock(&cgroups->lock);
 }
 
 size_t cgroup_slot_join_fds(const struct cgroup_slot *slot, const int **ret_fds)
@@ -339,11 +365,11 @@ bool cgroup_slot_empty(struct cgroup_slot *slot)
 }
 
 // Sends a signal to every process in a group; those that appear meanwhile are found by the next call.
-static void signal_at(struct cgroups *cgroups, enum cgroup_tree tree, const char *name, int signal)
+static void signal_in(int top_fd, const char *name, int signal)
 {
-    cleanup_close int fd = open_file(cgroups, tree, name, "cgroup.procs", O_RDONLY);
+    cleanup_close int fd = open_in(top_fd, name, "cgroup.procs", O_RDONLY);
     cleanup_buf struct buf procs = {0};
-    while (fd >= 0 && procs.len < 16 * 1024 * 1024) {
+    while (fd >= 0 && procs.len < PROCS_BYTES_MAX) {
         buf_reserve(&procs, 4096);
         ssize_t n = read(fd, procs.data + procs.len, 4096);
         if (n <= 0)
@@ -361,24 +387,21 @@ static void signal_at(struct cgroups *cgroups, enum cgroup_tree tree, const char
     }
 }
 
-static int write_name(struct cgroups *cgroups, enum cgroup_tree tree, const char *name, const char *file, const char *text)
+static bool write_in(int top_fd, const char *name, const char *file, const char *text)
 {
-    cleanup_close int fd = open_file(cgroups, tree, name, file, O_WRONLY);
-    return fd < 0 ? -1 : (int)write(fd, text, strlen(text));
+    cleanup_close int fd = open_in(top_fd, name, file, O_WRONLY);
+    return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
 }
 
-void cgroup_kill_at(struct cgroups *cgroups, enum cgroup_tree tree, const char *name)
+void cgroup_kill_in(int top_fd, const char *name)
 {
-    if (tree == TREE_UNIFIED && cgroups->can_kill && write_name(cgroups, tree, name, "cgroup.kill", "1") == 1)
+    if (write_in(top_fd, name, "cgroup.kill", "1"))
         return;
-    if (tree != TREE_FREEZER) {
-        signal_at(cgroups, tree, name, SIGKILL);
-        return;
-    }
     // Frozen processes cannot fork away from under the loop; the signal is delivered when they thaw.
-    (void)write_name(cgroups, tree, name, "freezer.state", "FROZEN");
-    signal_at(cgroups, tree, name, SIGKILL);
-    (void)write_name(cgroups, tree, name, "freezer.state", "THAWED");
+    bool frozen = write_in(top_fd, name, "freezer.state", "FROZEN");
+    signal_in(top_fd, name, SIGKILL);
+    if (frozen)
+        (void)write_in(top_fd, name, "freezer.state", "THAWED");
 }
 
 void cgroup_slot_kill(struct cgroup_slot *slot)
@@ -387,46 +410,50 @@ void cgroup_slot_kill(struct cgroup_slot *slot)
     enum cgroup_tree tree = cgroups->top_fd[TREE_UNIFIED] >= 0 && cgroups->can_kill ? TREE_UNIFIED
                             : cgroups->top_fd[TREE_FREEZER] >= 0                    ? TREE_FREEZER
                                                                                     : any_tree(cgroups);
-    cgroup_kill_at(cgroups, tree, slot->name);
+    cgroup_kill_in(cgroups->top_fd[tree], slot->name);
 }
 
 void cgroup_slot_signal(struct cgroup_slot *slot, int signal)
 {
-    signal_at(slot->cgroups, any_tree(slot->cgroups), slot->name, signal);
+    signal_in(slot->cgroups->top_fd[any_tree(slot->cgroups)], slot->name, signal);
 }
 
-static void add_io(const struct cgroup_slot *slot, struct cgroup_usage *ret)
+static uint64_t sum_behind(const char *text, const char *key)
 {
-    char text[4096];
-    read_text(slot, TREE_UNIFIED, "io.stat", text, sizeof(text));
-    ret->has_io = true;
-    for (const char *p = text; (p = strstr(p, "rbytes=")) != NULL; p++)
-        ret->read_bytes += strtoull(p + strlen("rbytes="), NULL, 10);
-    for (const char *p = text; (p = strstr(p, "wbytes=")) != NULL; p++)
-        ret->written_bytes += strtoull(p + strlen("wbytes="), NULL, 10);
+    uint64_t sum = 0;
+    for (const char *p = text; (p = strstr(p, key)) != NULL; p += strlen(key))
+        sum += strtoull(p + strlen(key), NULL, 10);
+    return sum;
+}
+
+static uint64_t since(uint64_t *base, uint64_t now)
+{
+    uint64_t more = now > *base ? now - *base : 0;
+    *base = now;
+    return more;
 }
 
 void cgroup_slot_usage(struct cgroup_slot *slot, bool look_for_oom, struct cgroup_usage *ret)
 {
     *ret = (struct cgroup_usage){0};
     if (slot->cpu_fd >= 0) {
-        uint64_t now = read_cpu_usec(slot);
         ret->has_cpu = true;
-        ret->cpu_usec = now > slot->cpu_base_usec ? now - slot->cpu_base_usec : 0;
-        slot->cpu_base_usec = now;
+        ret->cpu_usec = since(&slot->cpu_base_usec, read_cpu_usec(slot));
     }
     if (slot->peak_fd >= 0) {
-        char text[64];
-        pread_text(slot->peak_fd, text, sizeof(text));
-        ret->has_memory = true;
-        ret->memory_peak_bytes = strtoull(text, NULL, 10);
+        // A peak that is not above that of the attempts before is theirs; the caller has another, rougher one.
+        ret->memory_peak_bytes = read_peak(slot);
+        ret->has_memory = ret->memory_peak_bytes > slot->peak_base_bytes;
+        if (ret->has_memory && slot->cgroups->mode == CGROUP_V2)
+            slot->peak_base_bytes = ret->memory_peak_bytes;
     }
-    if (look_for_oom) {
-        uint64_t now = read_oom_kills(slot);
-        ret->oom_kills = now > slot->oom_base ? now - slot->oom_base : 0;
-        slot->oom_base = now;
+    if (look_for_oom)
+        ret->oom_kills = since(&slot->oom_base, read_oom_kills(slot));
+    if (slot->cgroups->mode == CGROUP_V2) {
+        char text[4096];
+        read_text(slot, TREE_UNIFIED, "io.stat", text, sizeof(text));
+        ret->has_io = text[0] != '\0';
+        ret->read_bytes = since(&slot->read_base_bytes, sum_behind(text, " rbytes="));
+        ret->written_bytes = since(&slot->written_base_bytes, sum_behind(text, " wbytes="));
     }
-    // I/O is not set back between attempts, so only a slot used once can tell it.
-    if (slot->cgroups->mode == CGROUP_V2 && slot->cgroups->no_reset)
-        add_io(slot, ret);
 }

@@ -14,7 +14,6 @@ struct cgroups {
     char top_path[CGROUP_TREES][512]; // of the folder that holds it
     char top_name[64];
     bool can_kill;   // the unified tree has cgroup.kill
-    bool no_reset;   // peak memory cannot be set back: slots are used once
     const char *warnings[CGROUP_WARNINGS_MAX];
     size_t n_warnings;
     pthread_mutex_t lock;
@@ -30,12 +29,11 @@ struct cgroup_slot {
     size_t n_join;
     int pids_fd, peak_fd, cpu_fd; // counters that are read at every end; -1: none
     int oom_fd;
-    bool used;
     struct cgroup_limits limits; // as written; a zeroed value was never written
-    uint64_t cpu_base_usec, oom_base;
+    uint64_t cpu_base_usec, oom_base, peak_base_bytes, read_base_bytes, written_base_bytes;
 };
 
 // Removes the folders and frees the slot. Folders that are not empty stay for cgroups_clear() of the next spawner.
 void cgroup_slot_destroy(struct cgroups *, struct cgroup_slot *);
-// SIGKILL to everything in the group `name` of one tree.
-void cgroup_kill_at(struct cgroups *, enum cgroup_tree, const char *name);
+// SIGKILL to everything in the group `name` below top_fd.
+void cgroup_kill_in(int top_fd, const char *name);

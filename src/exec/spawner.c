@@ -32,6 +32,8 @@
 
 // How long leftovers of an earlier spawner are waited for when they do not die at once.
 enum { CLEAR_MILLIS = 10000, EVENTS = 256, LOCK_TRIES = 100 };
+// Of its own log; a larger one is put aside at the next start.
+#define LOG_BYTES_MAX ((off_t)1 << 20)
 // A chance for the kernel to end a spawner that runs away with memory, but after everything else.
 #define OOM_SCORE "-999"
 
@@ -53,6 +55,9 @@ static int arrange_fds(int *ready_fd, int folder_fd, int *ret_null_fd, struct er
         *ready_fd = LAUNCH_LOW_FDS;
         (void)fcntl(*ready_fd, F_SETFD, FD_CLOEXEC);
     }
+    struct stat st;
+    if (fstatat(folder_fd, "spawner.log", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > LOG_BYTES_MAX)
+        (void)renameat(folder_fd, "spawner.log", folder_fd, "spawner.log.1");
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     int log_fd = openat(folder_fd, "spawner.log", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (null_fd < 0 || log_fd < 0)
@@ -171,8 +176,16 @@ static int fresh_workdirs(struct spawner *spawner, struct err *err)
 static void end_leftovers(struct spawner *spawner, const struct journal_state *state)
 {
     struct err err = {0};
-    if (cgroups_clear(spawner->cgroups, CLEAR_MILLIS, &err) < 0)
+    cleanup_buf struct buf path = {0}, tops = {0};
+    buf_init(&tops);
+    buf_printf(&path, "%s/spool/cgroups", spawner->folder);
+    (void)fs_read(path.data, 65536, &tops, NULL);
+    if (cgroups_clear(spawner->cgroups, tops.data, CLEAR_MILLIS, &err) < 0)
         log_error("processes of an earlier spawner stay", "why=\"%s\"", err.text);
+    buf_clear(&tops);
+    cgroups_tops(spawner->cgroups, &tops);
+    if (fs_write_atomic(path.data, tops.data, tops.len, 0600, &err) < 0)
+        log_warn("where the cgroups are cannot be kept", "why=\"%s\"", err.text);
     bool same_boot = strcmp(state->boot_id, spawner->boot_id) == 0;
     if (!same_boot || cgroups_mode(spawner->cgroups) != CGROUP_NONE)
         return;

@@ -7,6 +7,8 @@
 #include <grp.h>
 #include <pwd.h>
 
+#include "exec/cgroup.h"
+
 static int set_up(void **state)
 {
     struct world *world = world_new();
@@ -164,6 +166,68 @@ static void test_both_are_killed(void **state)
     assert_int_equal(count_processes(marker()), 0);
 }
 
+// Moves this process, and so whatever it starts, into a group of its own in every hierarchy, or back. False when that may not be done.
+static bool move_to_group(const struct cgroup_paths *paths, const char *name)
+{
+    bool moved = false;
+    for (int i = 0; i < CGROUP_TREES; i++) {
+        char path[800];
+        if (paths->path[i][0] == '\0')
+            continue;
+        snprintf(path, sizeof(path), "%s/%s", paths->path[i], name);
+        if (name[0] != '\0' && mkdir(path, 0755) < 0)
+            return false;
+        snprintf(path, sizeof(path), "%s/%s/cgroup.procs", paths->path[i], name);
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+        moved = fd >= 0 && write(fd, "0", 1) == 1;
+        close_fd(fd);
+        if (!moved)
+            return false;
+    }
+    return moved;
+}
+
+// The next spawner runs in another control group than the one that was killed, as after a restart from another session.
+static void test_spawner_of_another_group(void **state)
+{
+    struct world *world = *state;
+    cleanup_buf struct buf mounts = {0}, self = {0};
+    must(fs_read("/proc/self/mountinfo", 1 << 20, &mounts, NULL) == 0 && fs_read("/proc/self/cgroup", 1 << 20, &self, NULL) == 0);
+    struct cgroup_paths paths;
+    cgroup_paths_parse(mounts.data, self.data, &paths);
+    world_free(world);
+    char name[64];
+    snprintf(name, sizeof(name), "muster-test-%d", (int)getpid());
+    bool moved = move_to_group(&paths, name);
+    world = *state = world_new();
+    world_attach(world);
+    if (moved)
+        assert_true(move_to_group(&paths, ""));
+    char line[300];
+    snprintf(line, sizeof(line), "setsid sleep %s & sleep %s", marker(), marker());
+    uint64_t fence = world_start(world, line);
+    assert_true(world_until(world, count_processes(marker()) >= 2, 10 * USEC_PER_SEC));
+    assert_int_equal(kill(world_spawner(world), SIGKILL), 0);
+    assert_int_equal(world_end(world, fence)->end.outcome, OUTCOME_LOST);
+    assert_int_equal(count_processes(marker()), 0);
+    for (int i = 0; i < CGROUP_TREES; i++) {
+        char path[900];
+        if (paths.path[i][0] == '\0')
+            continue;
+        cleanup_dir DIR *dir = NULL;
+        snprintf(path, sizeof(path), "%s/%s", paths.path[i], name);
+        dir = opendir(path);
+        for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;)
+            if (str_starts(entry->d_name, "muster-"))
+                (void)unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
+        (void)rmdir(path);
+    }
+    if (!moved) {
+        print_message("skipped in part: this user may not make control groups\n");
+        skip();
+    }
+}
+
 static void test_spawner_is_killed_under_load(void **state)
 {
     struct world *world = *state;
@@ -306,6 +370,7 @@ static int run_all(const char *name)
         TEST(test_time_limit_without_an_agent),
         TEST(test_spawner_is_killed),
         TEST(test_both_are_killed),
+        TEST(test_spawner_of_another_group),
         TEST(test_spawner_is_killed_under_load),
         TEST(test_damaged_journal),
         TEST(test_torn_journal),

@@ -13,6 +13,7 @@ static void test_v2_only(void **state)
                        "30 23 0:26 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n",
                        "0::/system.slice/muster.service\n", &paths);
     assert_string_equal(paths.path[TREE_UNIFIED], "/sys/fs/cgroup/system.slice/muster.service");
+    assert_string_equal(paths.unified_mount, "/sys/fs/cgroup");
     assert_string_equal(paths.path[TREE_MEMORY], "");
     assert_string_equal(paths.path[TREE_PIDS], "");
 }
