@@ -175,6 +175,9 @@ static int stream_print(struct logs *logs, uint32_t index, bool to_stderr, struc
         if (probe) {
             offset = end > (uint64_t)logs->tail_bytes ? end - (uint64_t)logs->tail_bytes : 0;
         } else {
+            if (reply.offset > offset && logs->tail_bytes < 0)
+                cli_remark(logs->cli, "%llu bytes of the %s of task %u were dropped by its log limit",
+                           (unsigned long long)(reply.offset - offset), to_stderr ? "stderr" : "stdout", index);
             output_write(&output, reply.text.data != NULL ? reply.text.data : "", reply.text.len);
             offset = reply.offset + reply.text.len;
             if (reply.text.len == 0)
@@ -197,10 +200,12 @@ static int task_print(struct logs *logs, uint32_t index, struct err *err)
     return rc;
 }
 
-// Every task that has begun; what is missing of one does not keep the others from being shown.
+// Every task that has begun; what is missing of one does not keep the others from being shown, and is told at the end by the status.
 static int run_print(struct logs *logs, struct err *err)
 {
     int64_t from = 0;
+    int status = 0;
+    bool any = false;
     while (from >= 0) {
         json_t *page = NULL;
         int rc = client_get(logs->cli->client, &page, err, "/v1/runs/%llu/tasks?from=%lld&max=500", (unsigned long long)logs->run_id,
@@ -213,14 +218,23 @@ static int run_print(struct logs *logs, struct err *err)
         {
             struct err problem = {0};
             uint32_t index = (uint32_t)answer_number(task, "index");
-            bool begun_once = answer_number(task, "attempt") > 0;
-            if (begun_once && task_print(logs, index, &problem) < 0 && problem.code != ERR_NOT_FOUND)
+            int64_t attempts = answer_number(task, "attempt");
+            if (attempts == 0 || attempts < logs->attempt)
+                continue;
+            any = true;
+            if (task_print(logs, index, &problem) < 0 && problem.code != ERR_NOT_FOUND) {
                 cli_remark(logs->cli, "task %u: %s", index, problem.text);
+                status = err_exit_status(problem.code);
+            }
         }
         int64_t next = answer_has(page, "next_from") ? answer_number(page, "next_from") : -1;
         from = next > from ? next : -1;
         json_decref(page);
     }
+    if (!any && logs->attempt > 0)
+        return err_set(err, ERR_NOT_FOUND, "no task of run %llu has had an attempt %lld", (unsigned long long)logs->run_id,
+                       (long long)logs->attempt);
+    logs->cli->exit_status = status;
     return 0;
 }
 

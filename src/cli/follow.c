@@ -116,8 +116,8 @@ static void channel_bytes(void *context, const char *data, size_t len)
 static void channel_gap(void *context, uint64_t from, uint64_t to)
 {
     struct channel *channel = context;
-    cli_remark(channel->follow->cli, "%llu bytes of the output of task %u were dropped by its log limit",
-               (unsigned long long)(to - from), channel->track->index);
+    cli_remark(channel->follow->cli, "%llu bytes of the %s of task %u were dropped by its log limit", (unsigned long long)(to - from),
+               channel->output.to_stderr ? "stderr" : "stdout", channel->track->index);
 }
 
 // Takes a channel out of the list and frees it; its stream is gone already.

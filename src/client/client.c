@@ -121,7 +121,7 @@ void reply_header(struct reply_headers *headers, const char *line, size_t len)
     if (header_value(line, len, "Muster-Offset", text, sizeof(text)) != NULL)
         headers->has_offset = str_to_u64(text, &headers->offset) == 0;
     else if (header_value(line, len, "Muster-End", text, sizeof(text)) != NULL)
-        (void)str_to_u64(text, &headers->end);
+        headers->has_end = str_to_u64(text, &headers->end) == 0;
     else if (header_value(line, len, "Muster-Final", text, sizeof(text)) != NULL)
         headers->final = str_eq(text, "1") || str_eq(text, "true");
 }

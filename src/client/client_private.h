@@ -23,7 +23,7 @@ struct client {
 
 // Headers that every answer may have.
 struct reply_headers {
-    bool has_offset;
+    bool has_offset, has_end;
     uint64_t offset;
     uint64_t end;
     bool final;

@@ -180,8 +180,8 @@ static void stream_finished(struct stream *stream, CURLcode result)
     struct err err = {0};
     if (result == CURLE_OK && status == 200) {
         stream_begin(stream);
-        // An answer that is followed has no such headers: it ends whole when there is no more, and breaks off otherwise.
-        bool told = stream->kind == STREAM_LOG && stream->reply.has_offset;
+        // An answer that is followed does not say where the end is: it ends whole when there is no more, and breaks off otherwise.
+        bool told = stream->kind == STREAM_LOG && stream->reply.has_end;
         bool complete = !told || (stream->reply.final && stream->offset >= stream->reply.end);
         if (complete) {
             stream_end(stream, &err);

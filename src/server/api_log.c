@@ -99,14 +99,18 @@ static void ask_later(struct log_state *log)
     loop_timer_set(&log->timer, clock_mono_usec() + POLL_USEC);
 }
 
+static void add_number(struct http_request *http, const char *field, uint64_t value)
+{
+    char number[24];
+    snprintf(number, sizeof(number), "%" PRIu64, value);
+    http_add_field(http, field, number);
+}
+
 static void answer(struct log_state *log, const struct wire_log_data *data)
 {
     struct http_request *http = log->request->http;
-    char number[24];
-    snprintf(number, sizeof(number), "%" PRIu64, data->offset);
-    http_add_field(http, "Muster-Offset", number);
-    snprintf(number, sizeof(number), "%" PRIu64, data->end);
-    http_add_field(http, "Muster-End", number);
+    add_number(http, "Muster-Offset", data->offset);
+    add_number(http, "Muster-End", data->end);
     http_add_field(http, "Muster-Final", data->final ? "1" : "0");
     loop_timer_release(&log->timer);
     request_free(log->request);
@@ -117,6 +121,15 @@ static void answer(struct log_state *log, const struct wire_log_data *data)
 static void follow(struct log_state *log, const struct wire_log_data *data)
 {
     struct http_request *http = log->request->http;
+    if (data->offset > log->offset) {
+        // What lies between was dropped by the limit of the log. Only a head can say so: a stream that has begun breaks off, and the
+        // reader, who asks again for what it has not got, is told then.
+        if (log->streaming) {
+            log_end(log, false);
+            return;
+        }
+        add_number(http, "Muster-Offset", data->offset);
+    }
     begin_stream(log);
     if (data->data.len > 0 && !http_stream_write(http, data->data.data, data->data.len)) {
         log->request->http = NULL;
