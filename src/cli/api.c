@@ -185,7 +185,8 @@ void print_json(const json_t *value)
 {
     if (value == NULL)
         return;
-    json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    // 15 digits give every fraction back as it was written; 17 would show 0.2 as 0.20000000000000001.
+    json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     fputc('\n', stdout);
 }
 

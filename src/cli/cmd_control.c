@@ -14,6 +14,31 @@
 // How long one request waits at the server for the end of a run.
 #define WAIT_STEP_USEC (25 * USEC_PER_SEC)
 
+// Does it to every word: what cannot be done to one is told, and does not keep the others from it. The last that failed is given back.
+static int each_word(struct cli *cli, int (*one)(struct cli *, const char *word, const void *how, struct err *), const void *how,
+                     struct err *err)
+{
+    int rc = args_words(cli->args, 1, SIZE_MAX, err);
+    if (rc < 0)
+        return rc;
+    struct err failed = {0};
+    for (size_t i = 0; i < cli->args->n_words; i++) {
+        struct err problem = {0};
+        if (one(cli, cli->args->words[i], how, &problem) == 0)
+            continue;
+        if (failed.code < 0) {
+            fputs("muster: ", stderr);
+            term_print(stderr, failed.text);
+            fputc('\n', stderr);
+        }
+        failed = problem;
+        // Without a server the others would fail in the same way.
+        if (problem.code == ERR_UNAVAILABLE || problem.code == ERR_UNAUTHENTICATED || problem.code == ERR_INTERRUPTED)
+            break;
+    }
+    return failed.code < 0 ? err_set(err, failed.code, "%s", failed.text) : 0;
+}
+
 static int run_cancel(struct cli *cli, const char *word, struct err *err)
 {
     struct run_ref ref = {0};
@@ -26,7 +51,8 @@ static int run_cancel(struct cli *cli, const char *word, struct err *err)
     rc = client_post(cli->client, body, NULL, err, "/v1/runs/%llu/cancel", (unsigned long long)ref.run_id);
     json_decref(body);
     if (rc == 0 && ref.indexes != NULL)
-        cli_remark(cli, "tasks %s of run %llu are being cancelled", ref.indexes, (unsigned long long)ref.run_id);
+        cli_remark(cli, "task%s %s of run %llu %s being cancelled", strpbrk(ref.indexes, "-,") ? "s" : "", ref.indexes,
+                   (unsigned long long)ref.run_id, strpbrk(ref.indexes, "-,") ? "are" : "is");
     else if (rc == 0)
         cli_remark(cli, "run %llu is being cancelled", (unsigned long long)ref.run_id);
     return rc;
@@ -41,55 +67,62 @@ static int job_cancel(struct cli *cli, const char *word, struct err *err)
         rc = cli_client(cli, err);
     if (rc == 0)
         rc = client_post(cli->client, NULL, &answer, err, "%s/cancel", path.data);
+    int64_t cancelled = rc == 0 ? answer_number(answer, "cancelled") : 0;
     if (rc == 0)
-        cli_remark(cli, "%lld runs of job %s are being cancelled", (long long)answer_number(answer, "cancelled"), word);
+        cli_remark(cli, "%lld run%s of job %s %s being cancelled", (long long)cancelled, cancelled == 1 ? "" : "s", word,
+                   cancelled == 1 ? "is" : "are");
     json_decref(answer);
     return rc;
 }
 
-int cmd_cancel(struct cli *cli, struct err *err)
+static int any_cancel(struct cli *cli, const char *word, const void *how, struct err *err)
 {
-    int rc = args_words(cli->args, 1, SIZE_MAX, err);
-    for (size_t i = 0; rc == 0 && i < cli->args->n_words; i++) {
-        const char *word = cli->args->words[i];
-        rc = word_is_run(word) ? run_cancel(cli, word, err) : job_cancel(cli, word, err);
-    }
-    return rc;
+    return word_is_run(word) ? run_cancel(cli, word, err) : job_cancel(cli, word, err);
 }
 
-static int hold_or_release(struct cli *cli, const char *verb, const char *done, struct err *err)
+int cmd_cancel(struct cli *cli, struct err *err)
 {
-    int rc = args_words(cli->args, 1, SIZE_MAX, err);
-    for (size_t i = 0; rc == 0 && i < cli->args->n_words; i++) {
-        const char *word = cli->args->words[i];
-        cleanup_buf struct buf path = {0};
-        struct run_ref ref = {0};
-        if (word_is_run(word)) {
-            rc = run_ref_parse(word, &ref, err);
-            if (rc == 0 && ref.indexes != NULL)
-                rc = err_set(err, ERR_INVALID, "'%.60s': only whole runs can be held and released", word);
-            buf_printf(&path, "/v1/runs/%llu", (unsigned long long)ref.run_id);
-        } else {
-            rc = job_path(cli, word, &path, err);
-        }
-        if (rc == 0)
-            rc = cli_client(cli, err);
-        if (rc == 0)
-            rc = client_post(cli->client, NULL, NULL, err, "%s/%s", path.data, verb);
-        if (rc == 0)
-            cli_remark(cli, "%s %s is %s", word_is_run(word) ? "run" : "job", word, done);
+    return each_word(cli, any_cancel, NULL, err);
+}
+
+// What is done to a run, job or node, and how that is told.
+struct doing {
+    const char *method;
+    const char *verb;
+    const char *done;
+};
+
+static int hold_or_release(struct cli *cli, const char *word, const void *how, struct err *err)
+{
+    const struct doing *doing = how;
+    cleanup_buf struct buf path = {0};
+    struct run_ref ref = {0};
+    int rc = 0;
+    if (word_is_run(word)) {
+        rc = run_ref_parse(word, &ref, err);
+        if (rc == 0 && ref.indexes != NULL)
+            rc = err_set(err, ERR_INVALID, "'%.60s': only whole runs can be held and released", word);
+        buf_printf(&path, "/v1/runs/%llu", (unsigned long long)ref.run_id);
+    } else {
+        rc = job_path(cli, word, &path, err);
     }
+    if (rc == 0)
+        rc = cli_client(cli, err);
+    if (rc == 0)
+        rc = client_post(cli->client, NULL, NULL, err, "%s/%s", path.data, doing->verb);
+    if (rc == 0)
+        cli_remark(cli, "%s %s is %s", word_is_run(word) ? "run" : "job", word, doing->done);
     return rc;
 }
 
 int cmd_hold(struct cli *cli, struct err *err)
 {
-    return hold_or_release(cli, "hold", "held", err);
+    return each_word(cli, hold_or_release, &(struct doing){"POST", "hold", "held"}, err);
 }
 
 int cmd_release(struct cli *cli, struct err *err)
 {
-    return hold_or_release(cli, "release", "released", err);
+    return each_word(cli, hold_or_release, &(struct doing){"POST", "release", "released"}, err);
 }
 
 // Waits until one run has ended or the time is over; tells how it ended.
@@ -165,35 +198,33 @@ int cmd_delete(struct cli *cli, struct err *err)
     return rc;
 }
 
-static int nodes_do(struct cli *cli, const char *method, const char *verb, const char *done, struct err *err)
+static int node_do(struct cli *cli, const char *word, const void *how, struct err *err)
 {
-    int rc = args_words(cli->args, 1, SIZE_MAX, err);
+    const struct doing *doing = how;
+    cleanup_buf struct buf path = {0};
+    buf_adds(&path, "/v1/nodes/");
+    path_escape(&path, word);
+    buf_adds(&path, doing->verb);
+    struct call call = {.method = doing->method, .path = path.data, .repeatable = str_eq(doing->method, "POST")};
+    int rc = cli_client(cli, err);
     if (rc == 0)
-        rc = cli_client(cli, err);
-    for (size_t i = 0; rc == 0 && i < cli->args->n_words; i++) {
-        cleanup_buf struct buf path = {0};
-        buf_adds(&path, "/v1/nodes/");
-        path_escape(&path, cli->args->words[i]);
-        buf_adds(&path, verb);
-        struct call call = {.method = method, .path = path.data, .repeatable = str_eq(method, "POST")};
         rc = client_call(cli->client, &call, NULL, err);
-        if (rc == 0)
-            cli_remark(cli, "node %s %s", cli->args->words[i], done);
-    }
+    if (rc == 0)
+        cli_remark(cli, "node %s %s", word, doing->done);
     return rc;
 }
 
 int cmd_drain(struct cli *cli, struct err *err)
 {
-    return nodes_do(cli, "POST", "/drain", "takes no more work; what runs there goes on to its end", err);
+    return each_word(cli, node_do, &(struct doing){"POST", "/drain", "takes no more work; what runs there goes on to its end"}, err);
 }
 
 int cmd_undrain(struct cli *cli, struct err *err)
 {
-    return nodes_do(cli, "POST", "/undrain", "takes work again", err);
+    return each_word(cli, node_do, &(struct doing){"POST", "/undrain", "takes work again"}, err);
 }
 
 int cmd_forget(struct cli *cli, struct err *err)
 {
-    return nodes_do(cli, "DELETE", "", "is forgotten", err);
+    return each_word(cli, node_do, &(struct doing){"DELETE", "", "is forgotten"}, err);
 }

@@ -118,7 +118,7 @@ static void object_print(const json_t *object, int indent)
             printf("%*s%s\n", indent, "", key);
             object_print(value, indent + 2);
         } else {
-            char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+            char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
             printf("%*s%-*s ", indent, "", 26 - indent, key);
             term_print(stdout, json_is_string(value) ? json_string_value(value) : text);
             putchar('\n');

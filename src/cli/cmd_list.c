@@ -229,7 +229,7 @@ static int export_pages(struct cli *cli, const char *path, FILE *file, struct er
         const json_t *run = NULL;
         bool failed = false;
         json_array_foreach(json_object_get(answer, "runs"), i, run)
-            failed |= json_dumpf(run, file, JSON_COMPACT) < 0 || fputc('\n', file) == EOF;
+            failed |= json_dumpf(run, file, JSON_COMPACT | JSON_REAL_PRECISION(15)) < 0 || fputc('\n', file) == EOF;
         uint64_t next = (uint64_t)answer_number(answer, "next_before");
         more = next > 0 && (before == 0 || next < before);
         before = next;

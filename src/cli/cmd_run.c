@@ -34,7 +34,7 @@ static int body_fill(struct cli *cli, struct spec_file *file, struct err *err)
         return rc;
     char *text = json_dumps(spec, JSON_COMPACT);
     json_decref(spec);
-    *file = (struct spec_file){.name = "the options given", .content_type = "application/json"};
+    *file = (struct spec_file){.name = "the options given", .content_type = "application/json", .from_options = true};
     buf_adds(&file->text, text);
     free(text);
     return 0;

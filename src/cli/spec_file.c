@@ -67,7 +67,7 @@ int spec_file_tell(struct cli *cli, const struct spec_file *file, int code, stru
     if (count == 0)
         return err_wrap(err, code, "%.100s", file->name);
     fflush(stdout);
-    details_print(stderr, file->name, details);
+    details_print(stderr, file->from_options ? NULL : file->name, details);
     client_details_clear(cli->client);
     return err_set(err, code, "%zu error%s in %.100s, nothing was stored; `muster help job` describes every field", count,
                    count == 1 ? "" : "s", file->name);

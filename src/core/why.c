@@ -120,11 +120,12 @@ static void why_pending(const struct core *core, const struct run *run, const st
             arena_printf(arena, "Attempt %" PRIu32 " failed; the next one comes at %s.", task->attempt, time_format(when, task->retry_usec)));
     } else if (run->key && !run->key_held && run->key->holders >= spec->concurrency_limit) {
         say(why, REASON_CONCURRENCY,
-            arena_printf(arena, "Concurrency key '%s' is held by %" PRIu32 " runs, as many as its limit allows.", run->key->name,
-                         run->key->holders));
+            arena_printf(arena, "Concurrency key '%s' is held by %" PRIu32 " run%s, as many as its limit allows.", run->key->name,
+                         run->key->holders, run->key->holders == 1 ? "" : "s"));
     } else if (spec->parallelism > 0 && run_active(run) >= spec->parallelism) {
         say(why, REASON_PARALLELISM,
-            arena_printf(arena, "%" PRIu32 " of its tasks are under way, as many as its parallelism allows.", run_active(run)));
+            arena_printf(arena, "%" PRIu32 " of its tasks %s under way, as many as its parallelism allows.", run_active(run),
+                         run_active(run) == 1 ? "is" : "are"));
     } else {
         why_no_room(core, spec->class, &(struct look){why->n_nodes, why->n_matching, why->n_large_enough, why->n_open}, arena, why);
     }

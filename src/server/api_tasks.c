@@ -259,6 +259,16 @@ static int run_attempts(struct history_read *read, struct history *history, stru
     return code < 0 ? code : view_never_started(&run, state, &request->arena, err);
 }
 
+// An attempt in the list of a task's attempts: one that has ended is over, whatever its task does next.
+static void put_attempt(struct buf *json, const struct task_view *view)
+{
+    struct task_view attempt = *view;
+    if (attempt.ended && !task_state_terminal(attempt.state))
+        attempt.state = attempt.end.outcome == OUTCOME_LOST ? TASK_LOST : TASK_FAILED;
+    attempt.retry_usec = 0;
+    view_json_task(json, &attempt);
+}
+
 static void done_attempts(struct history_read *read)
 {
     struct request *request = request_of(read);
@@ -279,14 +289,14 @@ static void done_attempts(struct history_read *read)
     buf_truncate(&json, json.len - 1);
     buf_adds(&json, ",\"attempts\":[");
     for (size_t i = 0; i < state->n; i++) {
-        // An attempt that is under way may stand in the history too; what memory says of it is newer.
-        bool newer = state->live && !ended && state->attempts[i].attempt == state->view.attempt;
+        // An attempt that is under way may stand in the history too; what memory says of it is newer. How one has ended only the history knows.
+        bool newer = state->live && !ended && !state->attempts[i].ended && state->attempts[i].attempt == state->view.attempt;
         buf_adds(&json, i > 0 ? "," : "");
-        view_json_task(&json, newer ? &state->view : &state->attempts[i]);
+        put_attempt(&json, newer ? &state->view : &state->attempts[i]);
     }
     if (under_way) {
         buf_adds(&json, state->n > 0 ? "," : "");
-        view_json_task(&json, &state->view);
+        put_attempt(&json, &state->view);
     }
     buf_adds(&json, "]}\n");
     request_answer_durable(request, 200, &json);

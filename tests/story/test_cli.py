@@ -300,6 +300,34 @@ def test_cancel(fleet):
 
 
 @covers("rerun")
+def test_what_cannot_be_done_to_one_is_done_to_the_others(fleet):
+    runs = [str(fleet.detach("--held", "--", "true")) for _ in range(3)]
+    fleet.ok("cancel", runs[0])
+    done = fleet("cancel", *runs)
+    assert done.code == 68 and f"run {runs[0]} has already ended" in done.err, done
+    assert [fleet.state(run) for run in runs] == ["cancelled"] * 3
+    done = fleet("hold", "999999", runs[1])
+    assert done.code == 68 and "there is no run 999999" in done.err and f"run {runs[1]} has already ended" in done.err, done
+
+
+def test_attempts_that_are_over_say_so(fleet):
+    run = fleet.detach("--retry", "2", "--backoff", "10ms", "--", "sh", "-c", "exit $((3 - MUSTER_ATTEMPT))")
+    fleet.wait_state(run, "succeeded")
+    task = fleet.json("show", f"{run}/0")
+    assert [attempt["state"] for attempt in task["attempts"]] == ["failed", "failed", "succeeded"]
+    assert [attempt["retry_at"] for attempt in task["attempts"]] == [None] * 3
+    waiting = fleet.detach("--retry", "2", "--backoff", "1h", "--", "false")
+    fleet.wait_for(lambda: fleet.json("show", f"{waiting}/0")["state"] == "backoff", "the first attempt to fail")
+    task = fleet.json("show", f"{waiting}/0")
+    assert task["retry_at"] is not None and [attempt["state"] for attempt in task["attempts"]] == ["failed"]
+    fleet.ok("cancel", str(waiting))
+
+
+def test_errors_in_options_name_no_lines(fleet):
+    done = fleet("run", "--tasks", "0", "--priority", "5000", "--", "true")
+    assert done.code == 65 and "  tasks: 0 is out of range" in done.err and "  priority: 5000" in done.err and ":1:" not in done.err, done
+
+
 def test_rerun(fleet, tmp_path):
     flag = tmp_path / "flag"
     run = fleet.detach("--tasks", "3", "--cpu", "100m", "--", "sh", "-c", f"[ $MUSTER_TASK != 1 ] || [ -e {flag} ]")
