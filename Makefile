@@ -7,15 +7,20 @@ BUILD_FUZZ ?= build-fuzz
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 PYTEST ?= /usr/bin/python3 -m pytest -q
+# Black-box tests mostly wait; so many files of them run at a time.
+PYTEST_JOBS ?= 4
 FUZZ_SECONDS ?= 20
 BENCH ?=
 KEEP ?=
 
 # What black-box tests, the demo and the benches run.
-export MUSTER ?= $(abspath $(BUILD))/muster
+export MUSTER ?= $(if $(filter /%,$(BUILD)),$(BUILD),$(CURDIR)/$(BUILD))/muster
 
 # A folder that is new gets noticed by the time of its meson.build.
 BUILD_FILES = meson.build meson_options.txt $(wildcard src/*/meson.build tests/*/meson.build fuzz/meson.build bench/meson.build)
+# Two makes at a time in one tree build one after the other.
+LOCK = exec 9<.; flock 9
+
 # The folders of black-box tests that exist and hold tests.
 BLACK_BOX = $(patsubst %/,%,$(sort $(dir $(wildcard tests/unit/tools/test_*.py tests/contract/test_*.py \
 	tests/story/test_*.py tests/issues/test_*.py))))
@@ -31,21 +36,25 @@ deps: ## install the Debian packages that are missing (root, or through sudo)
 	@tools/deps
 
 build: $(BUILD)/build.ninja ## build build/muster
-	@ninja -C $(BUILD) -j $(JOBS) --quiet
+	@$(LOCK); said=$$(ninja -C $(BUILD) -j $(JOBS) --quiet) || { echo "$$said"; exit 1; }
 
 $(BUILD)/build.ninja: $(BUILD_FILES) | deps
-	@if [ -e $@ ]; then meson setup --reconfigure $(BUILD); \
+	@echo "building $(BUILD)"
+	@$(LOCK); if [ -e $@ ]; then meson setup --reconfigure $(BUILD); \
 	else meson setup $(BUILD) --buildtype=debugoptimized --prefix=$(PREFIX); fi >/dev/null
 	@touch $@
 
 $(BUILD_ASAN)/build.ninja: $(BUILD_FILES) | deps
-	@if [ -e $@ ]; then meson setup --reconfigure $(BUILD_ASAN); \
+	@echo "building $(BUILD_ASAN)"
+	@$(LOCK); if [ -e $@ ]; then meson setup --reconfigure $(BUILD_ASAN); \
 	else meson setup $(BUILD_ASAN) --buildtype=debugoptimized -Doptimization=1 \
 	-Db_sanitize=address,undefined -Db_lundef=false; fi >/dev/null
 	@touch $@
 
 $(BUILD_FUZZ)/build.ninja: $(BUILD_FILES) | deps
-	@if [ -e $@ ]; then meson setup --reconfigure $(BUILD_FUZZ); \
+	@tools/deps fuzz
+	@echo "building $(BUILD_FUZZ)"
+	@$(LOCK); if [ -e $@ ]; then meson setup --reconfigure $(BUILD_FUZZ); \
 	else CC=clang meson setup $(BUILD_FUZZ) --buildtype=debugoptimized -Doptimization=1 \
 	-Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false; fi >/dev/null
 	@touch $@
@@ -56,7 +65,7 @@ unit: build ## the tests in C
 	@meson test -C $(BUILD) --no-rebuild --quiet --print-errorlogs
 
 asan: $(BUILD_ASAN)/build.ninja ## the tests in C under the address and undefined behaviour sanitizers
-	@ninja -C $(BUILD_ASAN) -j $(JOBS) --quiet
+	@$(LOCK); said=$$(ninja -C $(BUILD_ASAN) -j $(JOBS) --quiet) || { echo "$$said"; exit 1; }
 	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
 	meson test -C $(BUILD_ASAN) --no-rebuild --quiet --print-errorlogs --timeout-multiplier 4
 
@@ -64,7 +73,7 @@ tidy: ## the house rules
 	@tools/tidy
 
 blackbox: build ## the tests of the program as a whole
-	@$(PYTEST) $(BLACK_BOX)
+	@$(PYTEST) -n $(PYTEST_JOBS) --dist loadfile $(BLACK_BOX)
 
 demo: deps build ## a fleet on this machine does real work (KEEP=1 leaves it running)
 	@KEEP=$(KEEP) tools/demo
@@ -73,7 +82,7 @@ bench: deps build ## measure, as JSON lines (BENCH="spawn lifecycle" picks)
 	@bench/run $(BENCH)
 
 fuzz: $(BUILD_FUZZ)/build.ninja ## run every fuzz target for FUZZ_SECONDS
-	@ninja -C $(BUILD_FUZZ) -j $(JOBS) --quiet
+	@$(LOCK); ninja -C $(BUILD_FUZZ) -j $(JOBS) --quiet
 	@for target in $(BUILD_FUZZ)/fuzz/fuzz_*; do \
 		[ -f "$$target" ] && [ -x "$$target" ] || continue; \
 		name=$$(basename "$$target"); corpus=$(BUILD_FUZZ)/corpus/$$name; mkdir -p "$$corpus"; \
