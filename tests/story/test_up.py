@@ -31,11 +31,12 @@ def test_up_says_when_a_part_dies_and_goes_on_where_it_was(tmp_path):
     fleet = Fleet(str(tmp_path), agents=1)
     assert fleet.state(run) == "succeeded"
     assert fleet.ok("logs", str(run)) == "kept\n"
-    slow = fleet.detach("--", "sleep", "987654")
+    long = f"987654.{os.getpid()}"  # seconds that no other test sleeps
+    slow = fleet.detach("--", "sleep", long)
     fleet.wait_state(slow, "running")
     fleet.stop()
     assert fleet.up.returncode == 0
-    assert subprocess.run(["pgrep", "-f", "sleep 987654"], capture_output=True, check=False).returncode == 1
+    assert subprocess.run(["pgrep", "-f", f"sleep {long}"], capture_output=True, check=False).returncode == 1
 
 
 def test_up_keeps_tasks_when_asked_to(tmp_path):
