@@ -10,6 +10,7 @@ PYTEST ?= /usr/bin/python3 -m pytest -q
 # Black-box tests mostly wait; so many files of them run at a time.
 PYTEST_JOBS ?= 4
 FUZZ_SECONDS ?= 20
+N ?= 100000
 BENCH ?=
 KEEP ?=
 
@@ -27,7 +28,7 @@ BLACK_BOX = $(patsubst %/,%,$(sort $(dir $(wildcard tests/unit/tools/test_*.py t
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build test unit asan tidy blackbox demo bench fuzz reference install clean
+.PHONY: help deps build test unit asan tidy blackbox oracle demo bench fuzz reference install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -74,6 +75,9 @@ tidy: ## the house rules
 
 blackbox: build ## the tests of the program as a whole
 	@$(PYTEST) -n $(PYTEST_JOBS) --dist loadfile $(BLACK_BOX)
+
+oracle: build ## cron against croniter and cron-parser over N instants in all zones (needs a package registry)
+	@/usr/bin/python3 tests/contract/cron_oracle.py $(N)
 
 demo: deps build ## a fleet on this machine does real work (KEEP=1 leaves it running)
 	@KEEP=$(KEEP) tools/demo

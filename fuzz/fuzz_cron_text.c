@@ -23,6 +23,8 @@ static void follow(const struct trigger *trigger)
                 break;
             // The answer does not depend on where before it one asks.
             must(cron_next(&trigger->cron, tz, next - 1) == next);
+            must(cron_prev(&trigger->cron, tz, next + 1) == next);
+            must(n == 0 || cron_prev(&trigger->cron, tz, next) == after);
             after = next;
         }
     }
@@ -33,7 +35,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *text = mem_strndup((const char *)data, size);
     struct trigger trigger = {0};
     struct err err = {0};
-    int rc = schedule_text_parse(text, &trigger, &err);
+    int rc = schedule_quartz_parse(text, "default/fuzz", &trigger, &err);
+    must(rc == 0 || (rc == ERR_INVALID && err.text[0] != '\0'));
+    if (rc == 0)
+        follow(&trigger);
+    rc = schedule_text_parse(text, "default/fuzz", &trigger, &err);
     must(rc == 0 || (rc == ERR_INVALID && err.text[0] != '\0'));
     if (rc == 0 && trigger.kind == TRIGGER_CRON)
         follow(&trigger);

@@ -218,22 +218,24 @@ void spec_field_AFTER_ON(struct spec_reader *reader, const struct place *at)
         reader->dependency->on = (enum after_on)found;
 }
 
-// One entry that is a map: exactly one of cron, every and at.
+// One entry that is a map: exactly one of cron, quartz, every and at.
 static void read_trigger_map(struct spec_reader *reader, const struct place *at)
 {
-    static const enum field_id kinds[] = {FIELD_SCHEDULE_CRON, FIELD_SCHEDULE_EVERY, FIELD_SCHEDULE_AT};
+    static const enum field_id kinds[] = {FIELD_SCHEDULE_CRON, FIELD_SCHEDULE_QUARTZ, FIELD_SCHEDULE_EVERY, FIELD_SCHEDULE_AT};
+    enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
     reader->given[FIELD_SCHEDULE_ZONE].node = NULL;
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < KINDS; i++)
         reader->given[kinds[i]].node = NULL;
     spec_read_map(reader, at, "schedule.");
     int n = 0;
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < KINDS; i++)
         n += reader->given[kinds[i]].node != NULL;
+    bool wall_times = reader->given[FIELD_SCHEDULE_CRON].node != NULL || reader->given[FIELD_SCHEDULE_QUARTZ].node != NULL;
     if (n == 0)
         spec_bad(reader, at, "one of cron, every and at is missing");
     else if (n > 1)
         spec_bad(reader, at, "only one of cron, every and at may be given; make it a list");
-    else if (reader->given[FIELD_SCHEDULE_ZONE].node != NULL && reader->given[FIELD_SCHEDULE_CRON].node == NULL)
+    else if (reader->given[FIELD_SCHEDULE_ZONE].node != NULL && !wall_times)
         spec_bad_said(reader, &reader->given[FIELD_SCHEDULE_ZONE], "a zone belongs to cron; every needs none, and at holds its own");
 }
 
@@ -263,18 +265,30 @@ void spec_field_SCHEDULE(struct spec_reader *reader, const struct place *at)
     reader->spec->n_triggers = n;
 }
 
-void spec_field_SCHEDULE_CRON(struct spec_reader *reader, const struct place *at)
+static void read_wall_times(struct spec_reader *reader, const struct place *at,
+                            int (*parse)(const char *, const char *, struct trigger *, struct err *))
 {
-    must(reader->trigger != NULL);
+    must(reader->trigger != NULL && reader->hash_key != NULL);
     const char *text = spec_read_text(reader, at);
     if (text == NULL)
         return;
     struct err err = {0};
-    if (schedule_text_parse(text, reader->trigger, &err) < 0)
+    if (parse(text, reader->hash_key, reader->trigger, &err) < 0)
         spec_bad_said(reader, at, "%s", err.text);
     else if (!ever_fires(reader->trigger))
         spec_bad_said(reader, at, "'%.60s' names a day that never comes", text);
     reader->trigger->text = text;
+}
+
+void spec_field_SCHEDULE_CRON(struct spec_reader *reader, const struct place *at)
+{
+    read_wall_times(reader, at, schedule_text_parse);
+}
+
+void spec_field_SCHEDULE_QUARTZ(struct spec_reader *reader, const struct place *at)
+{
+    read_wall_times(reader, at, schedule_quartz_parse);
+    reader->trigger->quartz = true;
 }
 
 void spec_field_SCHEDULE_ZONE(struct spec_reader *reader, const struct place *at)

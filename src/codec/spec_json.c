@@ -213,7 +213,8 @@ static void put_schedule(struct json_put *json, const struct job_spec *spec, con
             const struct trigger *trigger = &spec->triggers[i];
             json_put_open(json, NULL, '{');
             // `every` has its text with the macro, which stands where cron fields may stand.
-            json_put_text(json, trigger->kind == TRIGGER_AT ? "at" : "cron", trigger->text);
+            const char *kind = trigger->kind == TRIGGER_AT ? "at" : trigger->quartz ? "quartz" : "cron";
+            json_put_text(json, kind, trigger->text);
             if (trigger->kind == TRIGGER_CRON)
                 json_put_text(json, "zone", trigger->zone);
             json_put_close(json, '}');

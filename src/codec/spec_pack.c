@@ -31,6 +31,9 @@ static const char *cron_fault(const struct cron *cron)
     bool fits = cron->second < UINT64_C(1) << 60 && cron->minute < UINT64_C(1) << 60 && cron->hour < 1u << 24
                 && (cron->day_of_month & 1) == 0 && cron->month < 1u << 13 && (cron->month & 1) == 0
                 && cron->day_of_week < 1u << 7;
+    fits = fits && cron->before_last < 1u << 31 && (cron->weekday_near & 1) == 0 && cron->weekday_before_last < 1u << 31;
+    for (size_t i = 0; i < 6; i++)
+        fits = fits && cron->nth_weekday[i] < 1u << 7;
     return fits ? NULL : "a cron set has a value out of its range";
 }
 
@@ -186,7 +189,7 @@ static void pack_after(struct arena *arena, Muster__JobSpec *message, const stru
     }
 }
 
-static void pack_cron(Muster__Cron *message, const struct cron *cron)
+static void pack_cron(struct arena *arena, Muster__Cron *message, const struct cron *cron)
 {
     muster__cron__init(message);
     message->second = cron->second;
@@ -199,6 +202,25 @@ static void pack_cron(Muster__Cron *message, const struct cron *cron)
     message->day_of_week_any = cron->day_of_week_any;
     message->hour_wild = cron->hour_wild;
     message->minute_wild = cron->minute_wild;
+    message->before_last = cron->before_last;
+    message->weekday_near = cron->weekday_near;
+    message->weekday_before_last = cron->weekday_before_last;
+    uint8_t any_nth = 0;
+    for (size_t i = 0; i < 6; i++)
+        any_nth |= cron->nth_weekday[i];
+    if (any_nth != 0) {
+        message->n_nth_weekday = 6;
+        message->nth_weekday = arena_array(arena, uint32_t, 6);
+        for (size_t i = 0; i < 6; i++)
+            message->nth_weekday[i] = cron->nth_weekday[i];
+    }
+    uint64_t any_year = 0;
+    for (size_t i = 0; i < CRON_YEAR_WORDS; i++)
+        any_year |= cron->year[i];
+    if (any_year != 0) {
+        message->n_year = CRON_YEAR_WORDS;
+        message->year = (uint64_t *)cron->year;
+    }
 }
 
 static void pack_triggers(struct arena *arena, Muster__JobSpec *message, const struct job_spec *spec)
@@ -214,10 +236,11 @@ static void pack_triggers(struct arena *arena, Muster__JobSpec *message, const s
         item[i].zone = pb_text(str_eq(trigger->zone, "UTC") ? NULL : trigger->zone);
         if (trigger->kind == TRIGGER_CRON) {
             item[i].cron = arena_new(arena, Muster__Cron);
-            pack_cron(item[i].cron, &trigger->cron);
+            pack_cron(arena, item[i].cron, &trigger->cron);
         }
         item[i].every_usec = trigger->every_usec;
         item[i].at_usec = trigger->at_usec;
+        item[i].quartz = trigger->quartz;
         message->triggers[i] = &item[i];
     }
 }

@@ -4,9 +4,19 @@
 
 #include "base/assert.h"
 #include "base/map.h"
+#include "base/str.h"
 #include "codec/spec_read.h"
 
 static const struct resource_need default_needs[] = {{"cpu", 1000}};
+
+// A text of the document's top, whatever order its fields have; the fallback when there is none.
+static const char *top_text(const struct doc_node *document, const char *key, const char *fallback)
+{
+    for (size_t i = 0; document->kind == DOC_MAP && i < document->n; i++)
+        if (str_eq(document->items[i].key, key) && document->items[i].value.kind == DOC_SCALAR)
+            return document->items[i].value.text;
+    return fallback;
+}
 
 static struct job_spec *parse_document(const struct doc_node *document, enum spec_purpose purpose, const struct limits *limits,
                                        struct arena *arena, struct spec_errors *errors)
@@ -18,6 +28,7 @@ static struct job_spec *parse_document(const struct doc_node *document, enum spe
         .errors = errors,
         .spec = arena_new(arena, struct job_spec),
     };
+    reader.hash_key = arena_printf(arena, "%s/%s", top_text(document, "namespace", "default"), top_text(document, "name", ""));
     job_spec_init(reader.spec);
     reader.spec->needs = default_needs;
     reader.spec->n_needs = 1;

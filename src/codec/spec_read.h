@@ -27,6 +27,7 @@ struct spec_reader {
     enum spec_purpose purpose;
     struct spec_errors *errors;
     struct job_spec *spec;
+    const char *hash_key; // "namespace/name", for H of schedules
     struct place given[FIELDS]; // fields that were given and are no item of a list; node is NULL for the others
     // The entry of a list that is being read.
     struct trigger *trigger;

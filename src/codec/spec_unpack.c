@@ -61,7 +61,14 @@ static void unpack_cron(const Muster__Cron *from, struct cron *cron)
         .day_of_week_any = from->day_of_week_any != 0,
         .hour_wild = from->hour_wild != 0,
         .minute_wild = from->minute_wild != 0,
+        .before_last = from->before_last,
+        .weekday_near = from->weekday_near,
+        .weekday_before_last = from->weekday_before_last,
     };
+    for (size_t i = 0; i < from->n_nth_weekday && i < 6; i++)
+        cron->nth_weekday[i] = from->nth_weekday[i] > UINT8_MAX ? UINT8_MAX : (uint8_t)from->nth_weekday[i];
+    for (size_t i = 0; i < from->n_year && i < CRON_YEAR_WORDS; i++)
+        cron->year[i] = from->year[i];
 }
 
 static const struct trigger *unpack_triggers(struct arena *arena, Muster__Trigger **from, size_t n)
@@ -74,6 +81,7 @@ static const struct trigger *unpack_triggers(struct arena *arena, Muster__Trigge
             .zone = from[i]->zone[0] != '\0' ? from[i]->zone : "UTC",
             .every_usec = from[i]->every_usec,
             .at_usec = from[i]->at_usec,
+            .quartz = from[i]->quartz != 0,
         };
         if (from[i]->cron != NULL)
             unpack_cron(from[i]->cron, &trigger[i].cron);

@@ -35,22 +35,88 @@ static uint64_t hours_of(const struct cron *cron)
     return cron->hour & ((1u << 24) - 1);
 }
 
+// The first day of the month that is this weekday.
+static int first_weekday(int weekday, int weekday_of_first)
+{
+    return 1 + (weekday - weekday_of_first + 7) % 7;
+}
+
+// The Monday to Friday nearest to a day of the month, as a bit; 0 when the month has no such day.
+static uint32_t near_weekday(int day, int n_days, int weekday_of_first)
+{
+    if (day < 1 || day > n_days)
+        return 0;
+    int weekday = (weekday_of_first + day - 1) % 7;
+    if (weekday == 6)
+        day += day > 1 ? -1 : 2;
+    else if (weekday == 0)
+        day += day < n_days ? 1 : -2;
+    return 1u << day;
+}
+
+// Days of L, L-n, nW, LW and L-nW.
+static uint32_t special_dates(const struct cron *cron, int n_days, int weekday_of_first)
+{
+    uint32_t days = 0;
+    for (uint32_t set = cron->before_last; set != 0; set &= set - 1) {
+        int day = n_days - __builtin_ctz(set);
+        days |= day >= 1 ? 1u << day : 0;
+    }
+    for (uint32_t set = cron->weekday_near; set != 0; set &= set - 1)
+        days |= near_weekday(__builtin_ctz(set), n_days, weekday_of_first);
+    for (uint32_t set = cron->weekday_before_last; set != 0; set &= set - 1)
+        days |= near_weekday(n_days - __builtin_ctz(set), n_days, weekday_of_first);
+    return days;
+}
+
+// Days of weekdays, d#n and dL; may hold bits behind the month's last day.
+static uint32_t weekday_dates(const struct cron *cron, int n_days, int weekday_of_first)
+{
+    const uint64_t every_week = 0x10204081; // bits 0, 7, 14, 21, 28
+    uint64_t days = 0;
+    for (int weekday = 0; weekday < 7; weekday++) {
+        int first = first_weekday(weekday, weekday_of_first);
+        if (cron->day_of_week & (1u << weekday))
+            days |= every_week << first;
+        for (int n = 1; n <= 5; n++)
+            if (cron->nth_weekday[n] & (1u << weekday))
+                days |= UINT64_C(1) << (first + (n - 1) * 7);
+        if (cron->nth_weekday[0] & (1u << weekday))
+            days |= UINT64_C(1) << (first + (n_days - first) / 7 * 7);
+    }
+    return (uint32_t)days;
+}
+
 // The days of a month that match, as bits 1..31.
 static uint32_t days_of(const struct cron *cron, int64_t year, int month)
 {
     int n_days = month_days(year, month);
     uint32_t all = (uint32_t)(((UINT64_C(1) << n_days) - 1) << 1);
-    uint32_t by_date = cron->day_of_month & all;
-    uint32_t by_weekday = 0;
-    int weekday = weekday_from_days(days_from_civil(year, month, 1));
-    for (int day = 1; day <= n_days; day++, weekday = (weekday + 1) % 7)
-        if (cron->day_of_week & (1u << weekday))
-            by_weekday |= 1u << day;
     if (cron->day_of_month_any && cron->day_of_week_any)
         return all;
+    int weekday = weekday_from_days(days_from_civil(year, month, 1));
+    uint32_t by_date = (cron->day_of_month | special_dates(cron, n_days, weekday)) & all;
+    uint32_t by_weekday = weekday_dates(cron, n_days, weekday) & all;
     if (cron->day_of_month_any)
         return by_weekday;
     return cron->day_of_week_any ? by_date : by_date | by_weekday;
+}
+
+static bool has_years(const struct cron *cron)
+{
+    uint64_t any = 0;
+    for (int i = 0; i < CRON_YEAR_WORDS; i++)
+        any |= cron->year[i];
+    return any != 0;
+}
+
+static bool year_matches(const struct cron *cron, int64_t year)
+{
+    _Static_assert(CRON_YEAR_LAST - CRON_YEAR_FIRST < CRON_YEAR_WORDS * 64, "every year has its bit");
+    if (!has_years(cron))
+        return true;
+    int64_t i = year - CRON_YEAR_FIRST;
+    return i >= 0 && i <= CRON_YEAR_LAST - CRON_YEAR_FIRST && (cron->year[i / 64] >> (i % 64) & 1) != 0;
 }
 
 // The first matching day that is not before `day` (days since 1970-01-01), or NONE within YEARS_AHEAD years.
@@ -60,6 +126,8 @@ static int64_t day_next(const struct cron *cron, int64_t day)
     int month = 0, day_of_month = 0;
     civil_from_days(day, &year, &month, &day_of_month);
     for (int64_t last = year + YEARS_AHEAD; year <= last; year++, month = 1, day_of_month = 1) {
+        if (!year_matches(cron, year))
+            continue;
         for (int m = month; m <= 12; m++, day_of_month = 1) {
             if ((cron->month & (1u << m)) == 0)
                 continue;
@@ -176,4 +244,45 @@ usec_t cron_next(const struct cron *cron, const struct tz *tz, usec_t after)
         return USEC_NEVER;
     must(next_sec >= sec && next_sec <= INT64_MAX / USEC_PER_SEC);
     return next_sec * USEC_PER_SEC;
+}
+
+// Whether an instant lies in (after_sec, before_usec).
+static bool fires_between(const struct cron *cron, const struct tz *tz, int64_t after_sec, usec_t before)
+{
+    return cron_next(cron, tz, after_sec * USEC_PER_SEC) < before;
+}
+
+usec_t cron_prev(const struct cron *cron, const struct tz *tz, usec_t before)
+{
+    must(cron != NULL && tz != NULL);
+    const int64_t most_sec = INT64_MAX / USEC_PER_SEC - (int64_t)(YEARS_AHEAD + 2) * 366 * DAY_SEC;
+    int64_t end_sec = before / USEC_PER_SEC - (before % USEC_PER_SEC < 0); // fires at or behind it are not before it, unless it was cut
+    if (end_sec > most_sec)
+        end_sec = most_sec;
+    if (end_sec < -most_sec)
+        return USEC_NEVER;
+    // fires_between() is true up to the second before the wanted instant and false from that instant on: look for this edge, first
+    // in growing strides, then by halves.
+    const int64_t stride_most_sec = (int64_t)YEARS_AHEAD * 366 * DAY_SEC;
+    int64_t no_sec = end_sec, yes_sec = end_sec - 1;
+    for (int64_t stride_sec = 60; !fires_between(cron, tz, yes_sec, before); stride_sec *= 4) {
+        if (stride_sec > stride_most_sec * 4)
+            return USEC_NEVER;
+        no_sec = yes_sec;
+        yes_sec = end_sec - stride_sec;
+    }
+    while (no_sec - yes_sec > 1) {
+        // The first instant of the span says more than its middle.
+        int64_t first_sec = cron_next(cron, tz, yes_sec * USEC_PER_SEC) / USEC_PER_SEC;
+        must(first_sec > yes_sec);
+        if (!fires_between(cron, tz, first_sec, before))
+            return first_sec * USEC_PER_SEC;
+        yes_sec = first_sec;
+        int64_t middle_sec = yes_sec + (no_sec - yes_sec) / 2;
+        if (fires_between(cron, tz, middle_sec, before))
+            yes_sec = middle_sec;
+        else
+            no_sec = middle_sec;
+    }
+    return cron_next(cron, tz, yes_sec * USEC_PER_SEC);
 }

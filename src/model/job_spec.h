@@ -70,6 +70,7 @@ struct trigger {
     enum trigger_kind kind;
     const char *text; // as written, for people
     const char *zone; // IANA name; "UTC" when none was given
+    bool quartz;      // TRIGGER_CRON: text is that of Quartz, whatever the number of its fields
     struct cron cron; // TRIGGER_CRON
     usec_t every_usec; // TRIGGER_EVERY: counted from the moment the job was first applied
     usec_t at_usec;    // TRIGGER_AT: wall time

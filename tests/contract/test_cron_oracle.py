@@ -11,9 +11,13 @@ import os
 import pathlib
 import random
 import subprocess
+import sys
 import zoneinfo
 
 import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import cron_oracle  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HELPER = pathlib.Path(os.environ.get("MUSTER_BUILD_DIR", ROOT / "build")) / "tests/helpers/cron_next"
@@ -234,3 +238,40 @@ def test_next_instant_agrees_with_the_oracle(seed):
             scanned = SCAN_DAYS_WILD * 86400 if expression.wild else (SCAN_DAYS_FIXED - 4) * 86400
             assert line == "never" or int(line) >= after + scanned, said
     assert decided > len(work) * 0.7
+
+
+def test_the_whole_language_agrees_with_walking_the_days():
+    """L, W, #, lists of all kinds; 20,000 instants, without any network."""
+    cases = cron_oracle.Cases(7, "days", ZONES + ["Africa/Monrovia", "America/Argentina/San_Luis", "Asia/Pyongyang", "Asia/Riyadh"], 10)
+    done, wrong = cron_oracle.check(cases, cron_oracle.days_engine, 20000)
+    assert not wrong, "\n".join(wrong[:10])
+    assert done >= 20000
+
+
+@pytest.mark.parametrize("engine", ["croniter", "cron-parser"])
+def test_others_agree(engine):
+    folder = HELPER.parents[2] / "oracle"
+    problem = cron_oracle.install(engine, folder)
+    if problem:
+        pytest.skip(problem)
+    done, wrong = cron_oracle.check(cron_oracle.Cases(3, engine, ZONES), cron_oracle.make_engine(engine, folder), 5000)
+    assert not wrong, "\n".join(wrong[:10])
+    assert done >= 5000
+
+
+def test_previous_is_the_mirror_of_next():
+    lines, forth = [], []
+    cases = cron_oracle.Cases(11, "days", ZONES, 5)
+    for _ in range(60):
+        expression, places = cases.draw()
+        lines += [f"{zone.name}\t{after}\t{expression}" for zone, after in places]
+    answer = subprocess.run([HELPER], input="".join(f"{line}\t12\n" for line in lines), capture_output=True, text=True, check=True)
+    for line, found in zip(lines, answer.stdout.splitlines()):
+        instants = [int(word) for word in found.split() if word != "never"]
+        if len(instants) == 12:
+            forth.append((line.split("\t"), instants))
+    assert len(forth) > 250
+    back = "".join(f"{zone}\t{instants[-1]}\t{expression}\t-11\n" for (zone, _, expression), instants in forth)
+    answer = subprocess.run([HELPER], input=back, capture_output=True, text=True, check=True)
+    for (place, instants), found in zip(forth, answer.stdout.splitlines(), strict=True):
+        assert found == " ".join(str(sec) for sec in reversed(instants[:-1])), f"{place}: {instants}"

@@ -142,6 +142,11 @@ static struct cron gen_cron(struct gen *g)
         .day_of_week_any = gen_some(g),
         .hour_wild = gen_some(g),
         .minute_wild = gen_some(g),
+        .before_last = gen_some(g) ? gen_u32(g) & 0x7fffffff : 0,
+        .weekday_near = gen_some(g) ? gen_u32(g) & ~1u : 0,
+        .weekday_before_last = gen_some(g) ? gen_u32(g) & 0x7fffffff : 0,
+        .nth_weekday = {gen_some(g) ? gen_u32(g) & 0x7f : 0, 0, 0, 0, 0, gen_some(g) ? gen_u32(g) & 0x7f : 0},
+        .year = {gen_some(g) ? gen_u64(g) : 0, 0, gen_some(g) ? gen_u64(g) : 0},
     };
 }
 
@@ -153,8 +158,10 @@ static const struct trigger *gen_triggers(struct gen *g, size_t *ret_n)
         trigger[i].kind = gen_enum(g, TRIGGER_AT + 1);
         trigger[i].text = gen_text(g);
         trigger[i].zone = gen_some(g) ? gen_text(g) : "UTC";
-        if (trigger[i].kind == TRIGGER_CRON)
+        if (trigger[i].kind == TRIGGER_CRON) {
             trigger[i].cron = gen_cron(g);
+            trigger[i].quartz = gen_some(g);
+        }
         if (trigger[i].kind == TRIGGER_EVERY)
             trigger[i].every_usec = 1 + gen_usec(g) / 2;
         if (trigger[i].kind == TRIGGER_AT)
@@ -318,6 +325,7 @@ static void check_trigger(const struct trigger *a, const struct trigger *b)
     assert_string_equal(a->zone, b->zone);
     assert_int_equal(a->every_usec, b->every_usec);
     assert_int_equal(a->at_usec, b->at_usec);
+    assert_int_equal(a->quartz, b->quartz);
     assert_int_equal(a->cron.second, b->cron.second);
     assert_int_equal(a->cron.minute, b->cron.minute);
     assert_int_equal(a->cron.hour, b->cron.hour);
@@ -328,6 +336,11 @@ static void check_trigger(const struct trigger *a, const struct trigger *b)
     assert_int_equal(a->cron.day_of_week_any, b->cron.day_of_week_any);
     assert_int_equal(a->cron.hour_wild, b->cron.hour_wild);
     assert_int_equal(a->cron.minute_wild, b->cron.minute_wild);
+    assert_int_equal(a->cron.before_last, b->cron.before_last);
+    assert_int_equal(a->cron.weekday_near, b->cron.weekday_near);
+    assert_int_equal(a->cron.weekday_before_last, b->cron.weekday_before_last);
+    assert_memory_equal(a->cron.nth_weekday, b->cron.nth_weekday, sizeof(a->cron.nth_weekday));
+    assert_memory_equal(a->cron.year, b->cron.year, sizeof(a->cron.year));
 }
 
 static void check_spec_lists(const struct job_spec *a, const struct job_spec *b)

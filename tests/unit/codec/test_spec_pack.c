@@ -182,6 +182,14 @@ static void faults(void **state)
     cron.day_of_week = 0;
     cron.minute = UINT64_C(1) << 60;
     EXPECT_FAULT(spec, "cron");
+    cron.minute = 0;
+    cron.before_last = UINT32_C(1) << 31;
+    EXPECT_FAULT(spec, "cron");
+    cron.before_last = 0;
+    uint32_t nth[6] = {0, 0, 256};
+    cron.nth_weekday = nth;
+    cron.n_nth_weekday = 6;
+    EXPECT_FAULT(spec, "cron");
     spec.n_triggers = 0;
 
     Muster__Pair a = MUSTER__PAIR__INIT, b = MUSTER__PAIR__INIT;

@@ -392,7 +392,7 @@ static void test_bad_jobs(void **state)
     refuse_as(*state, SPEC_YAML, SPEC_JOB, "schedule: x\n",
               "1:1: command: neither command nor script is given (allowed: a list [program, argument, ...], or one text that /bin/sh runs)\n"
               "1:1: name: a job needs a name " JOB_NAME_ALLOWED "\n"
-              "1:11: schedule: it has 1 field; a schedule has 5 (minute hour day month weekday), or 6 with seconds first\n");
+              "1:11: schedule: it has 1 field; a schedule has 5 (minute hour day month weekday), 6 with seconds first, or the 7 of Quartz with the year last\n");
     refuse_as(*state, SPEC_YAML, SPEC_JOB,
               "name: a\ncommand: [x]\nschedule:\n- {cron: '0 0 30 2 *'}\n- {cron: '61 * * * *', zone: Europe/Nowhere}\n- {}\n"
               "- {every: 1m, zone: UTC}\n- {every: 1m, at: '2026-01-01T00:00:00Z'}\n- {every: 0}\n- {evry: 1m}\nstart_at: 2030-01-01T00:00:00Z\n",
