@@ -397,9 +397,14 @@ static void stop_all(struct up *up)
 // Makes the data folder, and its name one that holds wherever a child goes.
 static int data_make(struct up *up, struct err *err)
 {
-    int rc = fs_mkdirs(up->data.data, 0700, err);
+    // As the server would make it.
+    mode_t mode = geteuid() == 0 ? 0711 : 0700;
+    bool fresh = access(up->data.data, F_OK) < 0;
+    int rc = fs_mkdirs(up->data.data, mode, err);
     if (rc < 0)
         return rc;
+    if (fresh)
+        (void)chmod(up->data.data, mode); // whatever the umask
     cleanup_free char *whole = realpath(up->data.data, NULL);
     if (whole == NULL)
         return err_errno(err, err_from_errno(errno), "find '%.150s'", up->data.data);

@@ -217,6 +217,12 @@ static int prepare_command(struct launcher *launcher, struct launch *launch, str
     return 0;
 }
 
+static bool first_line_ends_in_cr(const char *script)
+{
+    size_t len = strcspn(script, "\n");
+    return len > 0 && script[len - 1] == '\r';
+}
+
 static void describe_failure(struct launch *launch, const struct child *child)
 {
     const struct job_spec *spec = launch->spec->spec;
@@ -227,8 +233,13 @@ static void describe_failure(struct launch *launch, const struct child *child)
     case STEP_EXEC:
         if (spec->script == NULL && strchr(command, '/') == NULL && child->error == ENOENT)
             err_set(err, ERR_NOT_FOUND, "command '%s' not found in PATH", command);
+        else if (spec->script != NULL && child->error == ENOENT && first_line_ends_in_cr(spec->script))
+            err_set(err, ERR_NOT_FOUND, "the script's lines end as on Windows (CR LF), so its interpreter is not found; save it with LF");
         else if (spec->script != NULL && child->error == ENOENT)
             err_set(err, ERR_NOT_FOUND, "the interpreter in the script's first line does not exist on this node");
+        else if (spec->script != NULL && child->error == EACCES && child->account->switch_user)
+            err_set(err, ERR_DENIED, "the user '%s' may not run the script: its interpreter, or a folder above the agent's folder, is closed to it",
+                    child->account->name);
         else
             err_errno(err, err_from_errno(errno), "execute '%s'", command);
         return;

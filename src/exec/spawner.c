@@ -122,7 +122,7 @@ static void check_path(struct spawner *spawner)
         *slash = '\0';
         struct stat st;
         if (stat(path, &st) == 0 && (st.st_mode & 0001) == 0) {
-            warn(spawner, "Tasks of other users cannot reach their TMPDIR by its path: a folder above the agent's data folder is closed to them.");
+            warn(spawner, "Tasks of other users cannot reach their TMPDIR by its path, nor run a script: a folder above the agent's folder is closed to them.");
             return;
         }
     }
@@ -131,8 +131,8 @@ static void check_path(struct spawner *spawner)
 static int read_id(struct spawner *spawner, char ret[static 17], struct err *err)
 {
     cleanup_close int fd = openat(spawner->spool_fd, "id", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd >= 0 && read(fd, ret, 16) == 16 && strspn(ret, "0123456789abcdef") >= 16) {
-        ret[16] = '\0';
+    ret[16] = '\0';
+    if (fd >= 0 && read(fd, ret, 16) == 16 && strspn(ret, "0123456789abcdef") == 16) {
         return 0;
     }
     char fresh[INSTANCE_TEXT];

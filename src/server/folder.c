@@ -30,21 +30,30 @@ static bool is_ours(const char *path)
     return empty;
 }
 
+// Root's agent runs tasks as other accounts, whose folders and scripts are below this one: they may pass through, and see nothing.
+static mode_t folder_mode(void)
+{
+    return geteuid() == 0 ? 0711 : 0700;
+}
+
 int folder_open(const char *path, struct err *err)
 {
-    int code = fs_mkdirs(path, 0700, err);
+    struct stat st;
+    bool fresh = stat(path, &st) < 0;
+    int code = fs_mkdirs(path, folder_mode(), err);
     if (code < 0)
         return err_wrap(err, code, "make the data folder");
-    struct stat st;
+    if (fresh)
+        (void)chmod(path, folder_mode()); // whatever the umask
     if (stat(path, &st) < 0)
         return err_errno(err, ERR_IO, "look at the data folder '%s'", path);
-    if ((st.st_mode & 0077) == 0)
+    if ((st.st_mode & 0077 & ~folder_mode()) == 0)
         return 0;
     if (st.st_uid != geteuid())
-        return err_set(err, ERR_DENIED, "the data folder '%s' belongs to another account and others may enter it", path);
+        return err_set(err, ERR_DENIED, "the data folder '%s' belongs to another account and others may look into it", path);
     if (!is_ours(path))
-        return err_set(err, ERR_DENIED, "others may enter '%s' and it holds other things; choose a folder of its own for the server", path);
-    if (chmod(path, 0700) < 0)
+        return err_set(err, ERR_DENIED, "others may look into '%s' and it holds other things; choose a folder of its own for the server", path);
+    if (chmod(path, folder_mode()) < 0)
         return err_errno(err, ERR_DENIED, "close the data folder '%s' to others", path);
     return 0;
 }

@@ -8,8 +8,8 @@
 
 enum { TOKEN_TEXT = 65 }; // 64 hex digits and a NUL
 
-// Makes the folder (mode 0700), or closes to others one that is empty or a server's already. ERR_DENIED: others may enter it, and it is
-// not ours to change.
+// Makes the folder (mode 0700; 0711 for root, so that tasks of other accounts get to their own folders below it; every file in it is 0600),
+// or closes to others one that is empty or a server's already. ERR_DENIED: others may look into it, and it is not ours to change.
 int folder_open(const char *path, struct err *);
 // Reads the token in path/name, of mode 0600; makes one of 256 random bits when there is none. ERR_DENIED when others may read it,
 // ERR_INVALID when it is not 64 hex digits.
