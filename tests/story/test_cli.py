@@ -48,7 +48,17 @@ def test_help_of_every_command_has_examples(name):
     assert done.out.startswith(f"usage: muster {name}")
     examples = done.out.split("Examples\n")[1].strip().splitlines()
     assert examples and any(f"muster {name}" in line for line in examples)
-    assert bare(name, "--help").out == done.out
+    if name != "sim":  # it has options of its own, and lists them
+        assert bare(name, "--help").out == done.out
+
+
+@covers("sim")
+def test_sim():
+    done = bare("sim", "--help")
+    assert done.code == 0 and "--seeds FIRST-LAST" in done.out
+    done = bare("sim", "--scenario", "calm", "--seed", "1")
+    assert done.code == 0 and "simulated" in done.out, done
+    assert bare("sim", "--nonsense").code == 64
 
 
 def test_help_topics():
@@ -149,13 +159,13 @@ def test_run_shows_every_attempt(fleet):
     assert (done.code, done.out) == (0, "attempt 1\nattempt 2\nattempt 3\n")
 
 
-def test_output_comes_while_it_runs(fleet):
-    process = subprocess.Popen([MUSTER, "run", "--", "sh", "-c", "echo first; sleep 4; echo second"], env=fleet.env(), stdout=subprocess.PIPE,
-                               text=True)
-    begin = time.monotonic()
+def test_output_comes_while_it_runs(fleet, tmp_path):
+    seen = tmp_path / "seen"
+    process = subprocess.Popen([MUSTER, "run", "--", "sh", "-c", f"echo first; until [ -e {seen} ]; do sleep 0.05; done; echo second"],
+                               env=fleet.env(), stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "first\n"
-    assert time.monotonic() - begin < 3.5
-    assert process.communicate()[0] == "second\n"
+    seen.touch()
+    assert process.communicate(timeout=60)[0] == "second\n"
     assert process.returncode == 0
 
 
@@ -166,9 +176,9 @@ def test_submitting_again_with_a_key_gives_the_same_run(fleet):
 
 
 def test_sigint_without_a_terminal_cancels(fleet):
-    process = subprocess.Popen([MUSTER, "run", "--", "sleep", "100"], env=fleet.env(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)
-    fleet.wait_for(lambda: any(r["state"] == "running" for r in fleet.json("ps")["runs"]), "the run to start")
+    process = subprocess.Popen([MUSTER, "run", "--label", "kind=sigint", "--", "sleep", "100"], env=fleet.env(), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    fleet.wait_for(lambda: any(r["state"] == "running" for r in fleet.json("ps", "--label", "kind=sigint")["runs"]), "the run to start")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode in (143, 1) and "is being cancelled" in err, (process.returncode, out, err)
@@ -222,9 +232,9 @@ def test_colour_only_on_a_terminal(fleet):
 @covers("ps")
 def test_ps(fleet):
     run = fleet.detach("--name", "sleeper", "--label", "kind=ps", "--", "sleep", "100")
-    fleet.wait_state(run, "running")
+    fleet.wait_for(lambda: fleet.json("show", str(run))["tasks"]["running"] == 1, "its task to run")  # the run does from its placement on
     rows = fleet.json("ps", "--label", "kind=ps")["runs"]
-    assert [row["run_id"] for row in rows] == [run] and rows[0]["tasks"]["running"] == 1
+    assert [(row["run_id"], row["state"], row["tasks"]["running"]) for row in rows] == [(run, "running", 1)]
     assert fleet.ok("ps", "--quiet", "--label", "kind=ps") == f"{run}\n"
     table = fleet.ok("ps")
     assert table.splitlines()[0].split() == ["RUN", "JOB", "STATE", "DONE", "QUEUE", "SUBMITTED", "TOOK"]

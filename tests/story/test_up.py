@@ -41,12 +41,12 @@ def test_up_says_when_a_part_dies_and_goes_on_where_it_was(tmp_path):
 
 def test_up_keeps_tasks_when_asked_to(tmp_path):
     fleet = Fleet(str(tmp_path), "--keep-tasks", agents=1)
-    run = fleet.detach("--delivery", "at_most_once", "--", "sh", "-c", "echo begun; sleep 3; echo done")
-    fleet.wait_state(run, "running")
-    fleet.wait_for(lambda: fleet.ok("logs", str(run)) == "begun\n", "the first line")
+    run = fleet.detach("--delivery", "at_most_once", "--", "sh", "-c", f"echo begun; until [ -e {tmp_path}/again ]; do sleep 0.05; done; echo done")
+    fleet.wait_for(lambda: fleet("logs", str(run)).out == "begun\n", "the first line")
     fleet.stop()
     assert "running tasks go on" in fleet.said()
     fleet = Fleet(str(tmp_path), agents=1)
+    (tmp_path / "again").touch()
     assert fleet("wait", str(run)).code == 0
     assert fleet.json("show", f"{run}/0")["attempt"] == 1
     assert fleet.ok("logs", str(run)) == "begun\ndone\n"
