@@ -10,9 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -31,7 +29,7 @@
 #include "exec/session.h"
 
 // How long leftovers of an earlier spawner are waited for when they do not die at once.
-enum { CLEAR_MILLIS = 10000, EVENTS = 256, LOCK_TRIES = 100 };
+enum { CLEAR_MILLIS = 10000, EVENTS = 256 };
 // Of its own log; a larger one is put aside at the next start.
 #define LOG_BYTES_MAX ((off_t)1 << 20)
 // A chance for the kernel to end a spawner that runs away with memory, but after everything else.
@@ -75,77 +73,6 @@ static int arrange_fds(int *ready_fd, int folder_fd, int *ret_null_fd, struct er
     return 0;
 }
 
-static int open_subfolder(int folder_fd, const char *name, mode_t mode, int *ret_fd, struct err *err)
-{
-    if (mkdirat(folder_fd, name, mode) < 0 && errno != EEXIST)
-        return err_errno(err, err_from_errno(errno), "create the folder '%s'", name);
-    int fd = openat(folder_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() || fchmod(fd, mode) < 0) {
-        close_fd(fd);
-        return err_errno(err, err_from_errno(errno), "open the folder '%s' as one of our own", name);
-    }
-    *ret_fd = fd;
-    return 0;
-}
-
-static int take_lock(struct spawner *spawner, struct err *err)
-{
-    spawner->lock_fd = openat(spawner->folder_fd, "spawner.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (spawner->lock_fd < 0)
-        return err_errno(err, err_from_errno(errno), "open spawner.lock");
-    // An earlier spawner may be about to go.
-    for (int i = 0; i < LOCK_TRIES; i++) {
-        if (flock(spawner->lock_fd, LOCK_EX | LOCK_NB) == 0)
-            return 0;
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            break;
-        usleep(20000);
-    }
-    return err_errno(err, ERR_STORE_BUSY, "another spawner holds this folder");
-}
-
-static void warn(struct spawner *spawner, const char *sentence)
-{
-    if (spawner->n_warnings < sizeof(spawner->warnings) / sizeof(spawner->warnings[0]))
-        spawner->warnings[spawner->n_warnings++] = sentence;
-}
-
-// Tasks of other users walk through every folder above their own.
-static void check_path(struct spawner *spawner)
-{
-    char path[sizeof(spawner->folder)];
-    int copied = str_copy(path, sizeof(path), spawner->folder);
-    must(copied == 0);
-    (void)fchmod(spawner->folder_fd, 0711);
-    for (char *slash; (slash = strrchr(path, '/')) != NULL && slash != path;) {
-        *slash = '\0';
-        struct stat st;
-        if (stat(path, &st) == 0 && (st.st_mode & 0001) == 0) {
-            warn(spawner, "Tasks of other users cannot reach their TMPDIR by its path, nor run a script: a folder above the agent's folder is closed to them.");
-            return;
-        }
-    }
-}
-
-static int read_id(struct spawner *spawner, char ret[static 17], struct err *err)
-{
-    cleanup_close int fd = openat(spawner->spool_fd, "id", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    ret[16] = '\0';
-    if (fd >= 0 && read(fd, ret, 16) == 16 && strspn(ret, "0123456789abcdef") == 16) {
-        return 0;
-    }
-    char fresh[INSTANCE_TEXT];
-    int rc = instance_make(fresh, err);
-    if (rc < 0)
-        return rc;
-    memcpy(ret, fresh, 16);
-    ret[16] = '\0';
-    cleanup_buf struct buf path = {0};
-    buf_printf(&path, "%s/spool/id", spawner->folder);
-    return fs_write_atomic(path.data, ret, 16, 0600, err);
-}
-
 static void raise_limits(struct spawner *spawner)
 {
     struct rlimit *limit = &spawner->launcher.nofile;
@@ -166,9 +93,9 @@ static int fresh_workdirs(struct spawner *spawner, struct err *err)
 {
     char trash[64];
     snprintf(trash, sizeof(trash), "trash-%s", spawner->instance);
-    (void)renameat(spawner->folder_fd, "work", spawner->folder_fd, trash);
+    (void)renameat(spawner->work_base_fd, "work", spawner->work_base_fd, trash);
     cleanup_buf struct buf path = {0};
-    buf_printf(&path, "%s/work", spawner->folder);
+    buf_printf(&path, "%s/work", spawner->work_base);
     return workdirs_open(path.data, &spawner->workdirs, err);
 }
 
@@ -270,9 +197,9 @@ static int open_workers(struct spawner *spawner, struct err *err)
     struct workers_options options = {
         .launcher = spawner->launcher,
         .n_launchers = launcher_count(),
-        .folder_fd = spawner->folder_fd,
+        .folder_fd = spawner->work_base_fd,
         .logs_fd = spawner->logs_fd,
-        .folder = spawner->folder,
+        .folder = spawner->work_base,
         .log_total_bytes = &spawner->log_total_bytes,
     };
     int rc = workers_open(&options, &spawner->workers, err);
@@ -285,7 +212,7 @@ static int open_workers(struct spawner *spawner, struct err *err)
 static void init(struct spawner *spawner)
 {
     *spawner = (struct spawner){
-        .folder_fd = -1, .logs_fd = -1, .spool_fd = -1, .lock_fd = -1, .listen_fd = -1, .epoll_fd = -1, .timer_fd = -1, .signal_fd = -1, .null_fd = -1,
+        .folder_fd = -1, .work_base_fd = -1, .logs_fd = -1, .spool_fd = -1, .lock_fd = -1, .listen_fd = -1, .epoll_fd = -1, .timer_fd = -1, .signal_fd = -1, .null_fd = -1,
         .retry_boot_usec = USEC_NEVER,
         .timer_set_boot_usec = USEC_NEVER,
     };
@@ -315,19 +242,9 @@ static int open_all(struct spawner *spawner, int *ready_fd, struct err *err)
     if (spawner->folder_fd < 0)
         return err_errno(err, err_from_errno(errno), "open the folder '%s'", spawner->folder);
     int rc = arrange_fds(ready_fd, spawner->folder_fd, &spawner->null_fd, err);
-    if (rc == 0)
-        rc = take_lock(spawner, err);
-    if (rc == 0)
-        rc = instance_make(spawner->instance, err);
-    if (rc == 0)
-        rc = instance_boot_id(spawner->boot_id, err);
-    if (rc == 0)
-        rc = open_subfolder(spawner->folder_fd, "spool", 0700, &spawner->spool_fd, err);
-    if (rc == 0)
-        rc = open_subfolder(spawner->folder_fd, "logs", 0700, &spawner->logs_fd, err);
     char id[17];
     if (rc == 0)
-        rc = read_id(spawner, id, err);
+        rc = spawner_open_folder(spawner, id, err);
     if (rc < 0)
         return rc;
     raise_limits(spawner);
@@ -337,11 +254,12 @@ static int open_all(struct spawner *spawner, int *ready_fd, struct err *err)
     const char *const *sentences;
     size_t n = cgroups_warnings(spawner->cgroups, &sentences);
     for (size_t i = 0; i < n; i++)
-        warn(spawner, sentences[i]);
-    if (geteuid() == 0)
-        check_path(spawner);
-    else
-        warn(spawner, "The agent does not run as root: tasks run as its own account, and a task that asks for another user cannot start.");
+        spawner_warn(spawner, sentences[i]);
+    rc = spawner_find_work_base(spawner, id, err);
+    if (rc < 0)
+        return rc;
+    if (geteuid() != 0)
+        spawner_warn(spawner, "The agent does not run as root: tasks run as its own account, and a task that asks for another user cannot start.");
     spawner->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (spawner->epoll_fd < 0)
         return err_errno(err, ERR_IO, "create an epoll descriptor");
@@ -484,6 +402,10 @@ static void close_all(struct spawner *spawner)
     logs_close(spawner->logs);
     spool_close(spawner->spool);
     workdirs_close(spawner->workdirs);
+    if (strcmp(spawner->work_base, spawner->folder) != 0) {
+        (void)unlinkat(spawner->work_base_fd, "work", AT_REMOVEDIR);
+        (void)rmdir(spawner->work_base);
+    }
     cgroups_close(spawner->cgroups);
     spawner_free_tasks(spawner);
     map_release(&spawner->by_fence);

@@ -2,7 +2,8 @@
 // `muster spawner`: the process that holds an agent's tasks and survives the agent. Private to exec/: spawner_main() in executor.h is the
 // way in. One thread (the loop) owns everything here; what may block is done by exec/workers.h, exec/logs.h and the spool's thread.
 //
-//   spawner.c       the folder, the lock, what an earlier spawner left, the loop
+//   spawner.c       what an earlier spawner left, the loop
+//   spawner_folder.c  the folder, the lock
 //   spawner_task.c  attempts: from the order to their durable end
 //   spawner_conn.c  the agent's connection
 //
@@ -80,7 +81,8 @@ struct spawner_conn {
 
 struct spawner {
     char folder[WORKDIR_PATH_MAX - 64];
-    int folder_fd, logs_fd, spool_fd, lock_fd, listen_fd, epoll_fd, timer_fd, signal_fd, null_fd;
+    char work_base[WORKDIR_PATH_MAX - 64]; // holds the folder of the tasks' folders: the data folder, unless tasks of others cannot get there
+    int folder_fd, work_base_fd, logs_fd, spool_fd, lock_fd, listen_fd, epoll_fd, timer_fd, signal_fd, null_fd;
     char instance[INSTANCE_TEXT], boot_id[40];
     char node[256];
     uint64_t task_pids_max, log_bytes_max, log_total_bytes_max;
@@ -154,6 +156,13 @@ void spawner_conn_on_event(struct spawner *, struct spawner_conn *, uint32_t eve
 void spawner_conn_flush(struct spawner *);
 void spawner_conn_tell_started(struct spawner *, const struct spawned *);
 void spawner_conn_tell_ended(struct spawner *, const struct spawned *);
+
+// spawner_folder.c
+// Locks the folder against other spawners, fills instance, boot id and the descriptors of the subfolders, and gives the folder's own id.
+int spawner_open_folder(struct spawner *, char ret_id[static 17], struct err *);
+int spawner_find_work_base(struct spawner *, const char *id, struct err *);
+// Keeps a sentence for the agent about what cannot be done here; borrowed for good.
+void spawner_warn(struct spawner *, const char *sentence);
 
 // spawner.c
 int spawner_watch(struct spawner *, int fd, uint32_t events, uint64_t data);

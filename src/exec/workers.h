@@ -10,9 +10,9 @@ struct workers;
 struct workers_options {
     struct launcher launcher; // a pattern: each launcher thread gets its own low_fd
     size_t n_launchers;
-    int folder_fd; // the data folder, borrowed
+    int folder_fd; // that holds the folder of the tasks' folders, borrowed
     int logs_fd;   // borrowed
-    const char *folder;
+    const char *folder; // its path
     atomic_llong *log_total_bytes;
 };
 

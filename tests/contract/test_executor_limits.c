@@ -155,6 +155,46 @@ static void test_user(void **state)
     assert_log(world, fence, LOG_STDOUT, "nobody\n");
 }
 
+// As under `up` by root: the data folder lies in one that is closed to others.
+static void test_user_below_a_closed_folder(void **state)
+{
+    need_root();
+    struct world *world = *state;
+    if (getpwnam("nobody") == NULL)
+        skip();
+    world_free(world);
+    world = *state = world_new();
+    char closed[256];
+    snprintf(closed, sizeof(closed), "%s", world->folder);
+    must(strlen(world->folder) + strlen("/agent") < sizeof(world->folder));
+    memcpy(world->folder + strlen(world->folder), "/agent", sizeof("/agent"));
+    must(mkdir(world->folder, 0700) == 0);
+    world_attach(world);
+    struct job_spec spec;
+    job_spec_init(&spec);
+    spec.script = "f=$(mktemp) && echo kept > $f && cat $f && dirname $f && [ $(dirname $f) = $TMPDIR ]\n";
+    spec.user = "nobody";
+    uint64_t fence = world_start_spec(world, &spec);
+    const struct told *told = world_end(world, fence);
+    if (told->end.outcome != OUTCOME_SUCCEEDED)
+        fail_msg("%s %s", outcome_name(told->end.outcome), told->message);
+    cleanup_buf struct buf text = {0};
+    uint64_t offset, end;
+    bool final;
+    assert_int_equal(world_log(world, fence, LOG_STDOUT, 0, &text, &offset, &end, &final), 0);
+    assert_int_equal(strncmp(text.data, "kept\n/var/tmp/muster-", 21), 0);
+    text.data[text.len - 1] = '\0';
+    assert_true(world_until(world, access(text.data + 5, F_OK) < 0, 5 * USEC_PER_SEC));
+    // Nothing of it stays.
+    char base[64];
+    snprintf(base, sizeof(base), "%.32s", text.data + 5);
+    world_free(world);
+    assert_int_equal(access(base, F_OK), -1);
+    (void)fs_remove_tree(closed, NULL);
+    *state = world_new();
+    world_attach(*state);
+}
+
 static void test_output_keeps_the_newest(void **state)
 {
     struct world *world = *state;
@@ -340,6 +380,7 @@ int main(void)
         TEST(test_process_limit),
         TEST(test_cpu_quota),
         TEST(test_user),
+        TEST(test_user_below_a_closed_folder),
         TEST(test_output_keeps_the_newest),
         TEST(test_flood_does_not_starve_others),
         TEST(test_old_logs_make_room),
