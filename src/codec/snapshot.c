@@ -59,7 +59,7 @@ static void pack_job(Muster__SnapJob *m, const struct snap_job *s)
     m->n_next_usec = s->n_next;
     m->next_usec = (int64_t *)s->next_usec;
     m->last_run = s->last_run;
-    m->queued_fires = s->queued_fires;
+    m->decided_usec = s->decided_usec;
     m->applied_usec = s->applied_usec;
     m->first_usec = s->first_usec;
 }

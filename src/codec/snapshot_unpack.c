@@ -34,7 +34,7 @@ static int unpack_job(struct unpacker *u, const Muster__SnapJob *m, struct snap_
         .next_usec = m->next_usec,
         .n_next = m->n_next_usec,
         .last_run = m->last_run,
-        .queued_fires = m->queued_fires,
+        .decided_usec = m->decided_usec,
         .applied_usec = m->applied_usec,
         .first_usec = m->first_usec,
     };

@@ -70,7 +70,6 @@ static struct job *job_new(struct core *core, uint64_t id, const struct job_spec
     job->full_name = buf_detach(&name);
     job->state = JOB_ACTIVE;
     list_init(&job->runs);
-    list_init(&job->settle);
     list_add_tail(&core->jobs_by_id, &job->all);
     must(map_put(&core->jobs, id, job) == NULL);
     must(strmap_put(&core->jobs_by_name, job->full_name, job) == NULL);
@@ -113,7 +112,6 @@ static void job_delete(struct core *core, struct job *job)
     if (heap_contains(&job->timer))
         heap_remove(&core->job_timers, &job->timer);
     list_del(&job->all);
-    list_del(&job->settle);
     must(map_del(&core->jobs, job->id) == job);
     must(strmap_del(&core->jobs_by_name, job->full_name) == job);
     spec_unref(core, job->spec);
@@ -148,8 +146,7 @@ void apply_job_fired(struct core *core, const struct record *record)
     struct job_trigger *trigger = &job->triggers[rec->trigger];
     must(rec->next_usec > rec->nominal_usec);
     trigger->next_usec = rec->next_usec;
-    if (rec->outcome == FIRE_QUEUED)
-        job->queued_fires++;
+    job->decided_usec = usec_max(job->decided_usec, rec->n_missed > 0 ? record->at_usec : rec->nominal_usec);
     job_arm(core, job);
 }
 
@@ -164,7 +161,7 @@ struct job *job_load(struct core *core, const struct snap_job *snap)
     job->applied_usec = snap->applied_usec;
     job->first_usec = snap->first_usec;
     job->last_run = snap->last_run;
-    job->queued_fires = snap->queued_fires;
+    job->decided_usec = snap->decided_usec;
     must(snap->n_next == snap->spec->n_triggers);
     job_set_triggers(core, job, snap->spec, snap->next_usec);
     return job;

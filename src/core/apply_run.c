@@ -61,6 +61,7 @@ static void run_set_deps(struct core *core, struct run *run, const struct job_sp
 {
     if (spec->n_after == 0)
         return;
+    must(run->n_deps == 0);
     run->deps = mem_alloc_array(spec->n_after, sizeof(*run->deps));
     run->n_deps = (uint32_t)spec->n_after;
     for (size_t i = 0; i < spec->n_after; i++) {
@@ -76,6 +77,24 @@ void run_join_job(struct run *run, struct job *job)
     run->job = job;
     job->n_active++;
     list_add_tail(&job->runs, &run->in_job);
+}
+
+bool job_fires_wait(const struct job *job)
+{
+    return job->n_active > 0 && (job->overlap == OVERLAP_QUEUE || job->overlap == OVERLAP_REPLACE);
+}
+
+// The run waits for every run of its job that has not ended, however that ends.
+static void run_wait_for_job(struct run *run, struct job *job)
+{
+    must(run->n_deps == 0);
+    run->deps = mem_alloc_array(job->n_active, sizeof(*run->deps));
+    run->n_deps = job->n_active;
+    size_t i = 0;
+    struct list *pos;
+    list_for_each(pos, &job->runs)
+        run_wait_for(run, i++, list_entry(pos, struct run, in_job), AFTER_ENDED);
+    must(i == run->n_deps);
 }
 
 static void idempotency_add(struct core *core, const char *key, uint64_t run_id, usec_t until_usec)
@@ -133,10 +152,10 @@ void apply_run_submitted(struct core *core, const struct record *record)
     core->n_waiting_tasks += run_n_tasks(run);
     struct job *job = rec->job_id ? map_get(&core->jobs, rec->job_id) : NULL;
     if (job) {
+        if (!rec->eligible && rec->nominal_usec != 0 && job_fires_wait(job))
+            run_wait_for_job(run, job);
         run_join_job(run, job);
         job->last_run = run->id;
-        if (rec->nominal_usec != 0 && job->queued_fires > 0 && job->n_active == 1 && job->overlap == OVERLAP_QUEUE)
-            job->queued_fires--;
     }
     run_set_deps(core, run, rec->spec);
     must(!rec->eligible || run->n_waits == 0);
@@ -292,8 +311,6 @@ void apply_run_ended(struct core *core, const struct record *record)
         must(job->n_active > 0);
         job->n_active--;
         list_del(&run->in_job);
-        if (job->queued_fires > 0 && list_empty(&job->settle))
-            list_add_tail(&core->jobs_to_settle, &job->settle);
     }
     settle_dependents(core, run);
 }

@@ -23,7 +23,7 @@ struct core *core_new(const struct core_options *options)
     for (size_t i = 0; i < sizeof(strmaps) / sizeof(*strmaps); i++)
         strmap_init(strmaps[i]);
     struct list *lists[] = {&core->runs_by_id,     &core->jobs_by_id, &core->specs,         &core->idempotency_by_time, &core->to_archive,
-                            &core->parked_classes, &core->to_settle,  &core->jobs_to_settle};
+                            &core->parked_classes, &core->to_settle};
     for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
         list_init(lists[i]);
     struct heap *heaps[] = {&core->run_timers, &core->task_timers, &core->job_timers, &core->leases, &core->ready_classes};

@@ -8,7 +8,7 @@
 
 enum {
     FIRES_PER_TICK = 64,   // of one job in one step; the rest follows in the next
-    QUEUED_FIRES_MAX = 100, // of one job with overlap `queue`
+    QUEUED_FIRES_MAX = 100, // runs of one job with overlap `queue` that wait for another
 };
 
 static usec_t every_next(usec_t every_usec, usec_t first_usec, usec_t after)
@@ -57,6 +57,13 @@ int triggers_next(struct core *core, const struct job_spec *spec, usec_t first_u
     return 0;
 }
 
+// After what instant a job that is changed or released goes on: now, but never before what has been decided already. A clock that was set back
+// shows those instants again, and each is decided once.
+static usec_t job_after(const struct job *job, usec_t now)
+{
+    return usec_max(now, job->decided_usec);
+}
+
 static struct job *find_job(struct decision *d, const char *namespace_name, const char *name)
 {
     return strmap_get(&d->core->jobs_by_name, arena_printf(d->out->arena, "%s/%s", namespace_name, name));
@@ -74,6 +81,8 @@ static int apply_check(struct decision *d, const struct ev_apply *ev, const stru
     int rc = check_spec(core, ev->spec, err);
     if (rc < 0)
         return rc;
+    if (ev->spec->n_after > 0)
+        return err_set(err, ERR_INVALID, "after: a job that is kept starts again and again and cannot wait for single runs; submit a run that does");
     uint32_t version = job ? job->version : 0;
     if (ev->expect_version != 0 && ev->expect_version != version)
         return err_set(err, ERR_CONFLICT, "job '%s' has version %" PRIu32 ", not %" PRIu32, ev->spec->name, version, ev->expect_version);
@@ -93,7 +102,7 @@ void on_apply(struct decision *d)
     int rc = apply_check(d, ev, job, &err);
     bool same = rc == 0 && job && job->spec->packed_len == ev->packed.len && memcmp(job->spec->packed, ev->packed.data, ev->packed.len) == 0;
     if (rc == 0 && !same)
-        rc = triggers_next(core, ev->spec, job ? job->first_usec : now, now, d->out->arena, &next, &err);
+        rc = triggers_next(core, ev->spec, job ? job->first_usec : now, job ? job_after(job, now) : now, d->out->arena, &next, &err);
     if (rc < 0) {
         decide_reply(d, rc, &err);
         return;
@@ -171,7 +180,7 @@ void on_job_hold(struct decision *d)
         if (ev->to == JOB_ACTIVE) { // instants that passed while it was held are not made up for
             usec_t *next = arena_array(d->out->arena, usec_t, job->n_triggers);
             for (size_t i = 0; i < job->n_triggers; i++)
-                next[i] = trigger_next(&job->triggers[i], job->first_usec, d->event->wall_usec);
+                next[i] = trigger_next(&job->triggers[i], job->first_usec, job_after(job, d->event->wall_usec));
             rec.next_usec = next;
             rec.n_next = job->n_triggers;
         }
@@ -209,7 +218,7 @@ static void emit_fired(struct decision *d, struct job *job, uint32_t trigger, en
                                 .trigger = trigger,
                                 .nominal_usec = job->triggers[trigger].next_usec,
                                 .outcome = outcome,
-                                .run_id = outcome == FIRE_STARTED ? d->core->next_run : 0,
+                                .run_id = outcome == FIRE_STARTED || outcome == FIRE_QUEUED ? d->core->next_run : 0,
                                 .n_missed = n_missed,
                                 .next_usec = next_usec,
                             }};
@@ -227,9 +236,12 @@ static enum fire_outcome fire_outcome_of(const struct core *core, const struct j
 {
     if (job->n_active > 0 && job->overlap == OVERLAP_FORBID)
         return FIRE_SKIPPED_OVERLAP;
-    if (job->n_active > 0 && job->overlap == OVERLAP_QUEUE)
-        return job->queued_fires < QUEUED_FIRES_MAX ? FIRE_QUEUED : FIRE_SKIPPED_OVERLAP;
-    return has_room(core, job) ? FIRE_STARTED : FIRE_SKIPPED_LIMIT;
+    bool queue = job->n_active > 0 && job->overlap == OVERLAP_QUEUE;
+    if (queue && job->n_active > QUEUED_FIRES_MAX)
+        return FIRE_SKIPPED_OVERLAP;
+    if (!has_room(core, job))
+        return FIRE_SKIPPED_LIMIT;
+    return queue ? FIRE_QUEUED : FIRE_STARTED;
 }
 
 // How many instants lie from `from` up to and including now, counted up to the setting.
@@ -273,7 +285,7 @@ static void decide_fire(struct decision *d, struct job *job, uint32_t which)
     if (outcome == FIRE_STARTED && job->n_active > 0 && job->overlap == OVERLAP_REPLACE)
         cancel_runs(d, job, CANCEL_REPLACED);
     emit_fired(d, job, which, outcome, n_missed, next);
-    if (outcome != FIRE_STARTED)
+    if (outcome != FIRE_STARTED && outcome != FIRE_QUEUED)
         return;
     uint64_t run_id = 0;
     int rc = decide_job_run(d, job, nominal, NULL, false, &run_id, NULL);

@@ -153,6 +153,7 @@ int decide_job_run(struct decision *d, struct job *job, usec_t nominal_usec, con
         return rc;
     // The spec is interned already; only what apply_run_submitted looks at besides its bytes is given.
     struct job_spec same = {.tasks = spec->tasks};
+    bool waits = nominal_usec != 0 && job_fires_wait(job);
     *ret_run_id = core->next_run;
     emit_submitted(d, &(struct rec_run_submitted){
                           .run_id = core->next_run,
@@ -162,7 +163,7 @@ int decide_job_run(struct decision *d, struct job *job, usec_t nominal_usec, con
                           .spec = &same,
                           .packed = {spec->packed, spec->packed_len},
                           .idempotency_key = idempotency_key,
-                          .eligible = spec->start_at_usec <= d->event->wall_usec,
+                          .eligible = !waits && spec->start_at_usec <= d->event->wall_usec,
                           .held = held,
                       });
     return 0;

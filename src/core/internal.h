@@ -163,13 +163,12 @@ struct job {
     enum overlap overlap;
     enum misfire misfire;
     usec_t applied_usec, first_usec;
+    usec_t decided_usec; // no instant up to here is decided again, whatever the clock shows
     uint64_t last_run;
-    uint64_t queued_fires;
     uint32_t n_active;
     struct list runs; // run.in_job, not ended
     struct list all;  // core.jobs_by_id
     struct heap_node timer; // transient: core.job_timers
-    struct list settle;     // transient: core.jobs_to_settle
 };
 
 struct node {
@@ -224,7 +223,7 @@ struct core {
     struct heap run_timers, task_timers, job_timers; // wall clock
     struct heap leases;                              // monotonic clock
     struct heap ready_classes;
-    struct list parked_classes, to_settle, jobs_to_settle;
+    struct list parked_classes, to_settle;
     // While a snapshot is being loaded: indexes are built by core_load_done.
     bool loading;
     struct map load_specs; // by no
@@ -364,6 +363,9 @@ void job_load_done(struct core *, struct job *);
 void job_free(struct job *);
 struct run *run_new(struct core *, uint64_t id, struct spec *); // takes the reference
 void run_wait_for(struct run *, size_t at, struct run *target, enum after_on);
+// Whether a fire of the job that starts now has to wait: overlap `queue` and `replace` let it begin when what goes on has ended. A fold of
+// the records must answer as the decider did.
+bool job_fires_wait(const struct job *);
 void run_join_job(struct run *, struct job *);
 void run_wants_settling(struct core *, struct run *);
 void idempotency_load(struct core *, const struct snap_key *);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What follows from records by itself: a run whose last task has ended ends; one whose dependencies are met may run; one whose dependencies
-// can no longer be met is skipped; a queued fire of a job starts. Each consequence is a record of its own, in the same batch.
+// can no longer be met is skipped. Each consequence is a record of its own, in the same batch.
 #include "base/assert.h"
 #include "core/internal.h"
 
@@ -53,25 +53,11 @@ static void settle_run(struct decision *d, struct run *run)
     }
 }
 
-static void settle_job(struct decision *d, struct job *job)
-{
-    if (job->queued_fires == 0 || job->n_active > 0 || job->state != JOB_ACTIVE)
-        return;
-    uint64_t run_id = 0;
-    // A limit that forbids it now leaves the fire queued; the end of any run of the job tries again.
-    decide_job_run(d, job, d->event->wall_usec, NULL, false, &run_id, NULL);
-}
-
 void decide_settle(struct decision *d)
 {
-    struct core *core = d->core;
     struct list *first;
-    while ((first = list_first(&core->to_settle)) || (first = list_first(&core->jobs_to_settle))) {
-        bool is_run = !list_empty(&core->to_settle);
+    while ((first = list_first(&d->core->to_settle))) {
         list_del(first);
-        if (is_run)
-            settle_run(d, list_entry(first, struct run, settle));
-        else
-            settle_job(d, list_entry(first, struct job, settle));
+        settle_run(d, list_entry(first, struct run, settle));
     }
 }

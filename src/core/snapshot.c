@@ -79,7 +79,7 @@ static int save_jobs(struct saver *saver)
                                                          .next_usec = next,
                                                          .n_next = job->n_triggers,
                                                          .last_run = job->last_run,
-                                                         .queued_fires = job->queued_fires,
+                                                         .decided_usec = job->decided_usec,
                                                          .applied_usec = job->applied_usec,
                                                          .first_usec = job->first_usec,
                                                      }});

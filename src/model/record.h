@@ -62,7 +62,7 @@ struct rec_job_fired {
     uint32_t trigger;     // position in the spec
     usec_t nominal_usec;  // the instant that was due
     enum fire_outcome outcome;
-    uint64_t run_id;      // FIRE_STARTED: the run, whose REC_RUN_SUBMITTED follows in the same batch
+    uint64_t run_id;      // FIRE_STARTED and FIRE_QUEUED: the run, whose REC_RUN_SUBMITTED follows in the same batch
     uint32_t n_missed;    // FIRE_SKIPPED_MISFIRE: how many instants from nominal on were skipped as one
     usec_t next_usec;     // the next instant of this trigger
 };

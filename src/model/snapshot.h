@@ -22,8 +22,8 @@ struct snap_job {
     const usec_t *next_usec;
     size_t n_next;
     uint64_t last_run;
-    uint64_t queued_fires; // overlap `queue`: fires that wait for the active run
     usec_t applied_usec, first_usec;
+    usec_t decided_usec; // the latest instant that has been decided; 0: none yet
 };
 
 struct snap_node {

@@ -160,7 +160,7 @@ static void gen_snap_job(struct gen *g, struct snap_job *s)
         .state = gen_enum(g, JOB_STATES),
         .spec = gen_spec(g),
         .last_run = gen_u64(g),
-        .queued_fires = gen_u64(g),
+        .decided_usec = gen_usec(g),
         .applied_usec = gen_usec(g),
         .first_usec = gen_usec(g),
     };

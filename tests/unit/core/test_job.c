@@ -91,15 +91,112 @@ static void test_overlap(void **state)
     world_pass(&w, 35 * USEC_PER_SEC);
     assert_int_equal(job(&w, "forbid").n_active, 1);
     assert_int_equal(job(&w, "replace").n_active, 1);
-    assert_int_equal(job(&w, "queue").n_active, 1);
+    assert_int_equal(job(&w, "queue").n_active, 3); // one may start, two wait for it
     world_check_replay(&w);
     struct core_stats stats;
     core_stats(w.core, &stats);
     uint64_t live = stats.runs_live;
-    assert_int_equal(live, 3);
-    world_step(&w, &(struct event){.kind = EV_CANCEL, .request = 1, .cancel = {.run_id = job(&w, "queue").last_run}});
-    assert_int_equal(job(&w, "queue").n_active, 1); // the next of the queued ones
+    assert_int_equal(live, 5);
+    uint64_t last = job(&w, "queue").last_run;
+    assert_int_equal(world_state(&w, last), RUN_WAITING);
+    world_step(&w, &(struct event){.kind = EV_CANCEL, .request = 1, .cancel = {.run_id = last}});
+    assert_int_equal(job(&w, "queue").n_active, 2);
     world_check_replay(&w);
+    world_release(&w);
+}
+
+// The runs of a job with this policy, fired every 10 s from `begin` on, on a node that is there.
+static uint64_t begin_overlap(struct world *w, enum overlap overlap)
+{
+    w->limits.value[LIMIT_NODE_LEASE] = USEC_PER_HOUR;
+    uint64_t session = world_node(w, "n1", 8000);
+    struct job_spec *spec = every(w, "tick", 10 * USEC_PER_SEC);
+    spec->overlap = overlap;
+    assert_int_equal(apply(w, spec), 0);
+    world_pass(w, 10 * USEC_PER_SEC);
+    world_plan(w);
+    world_report_start(w, session, 1);
+    assert_int_equal(world_state(w, 1), RUN_RUNNING);
+    return session;
+}
+
+static void test_queued_instants_wait_and_keep_their_time(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    usec_t begin = w.wall;
+    uint64_t session = begin_overlap(&w, OVERLAP_QUEUE);
+    world_pass(&w, 15 * USEC_PER_SEC);
+    world_plan(&w);
+    assert_int_equal(job(&w, "tick").last_run, 2);
+    assert_int_equal(world_state(&w, 2), RUN_WAITING);
+    assert_int_equal(world_run(&w, 2).nominal_usec, begin + 20 * USEC_PER_SEC);
+    world_check_replay(&w);
+    world_report_end(&w, session, 1, OUTCOME_SUCCEEDED, 0);
+    world_plan(&w);
+    assert_int_equal(world_state(&w, 2), RUN_RUNNING);
+    assert_int_equal(world_run(&w, 2).nominal_usec, begin + 20 * USEC_PER_SEC);
+    world_check_replay(&w);
+    world_release(&w);
+}
+
+static void test_a_run_that_replaces_another_waits_for_its_end(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    uint64_t session = begin_overlap(&w, OVERLAP_REPLACE);
+    world_pass(&w, 10 * USEC_PER_SEC);
+    world_plan(&w);
+    assert_int_equal(world_state(&w, 1), RUN_CANCELLING); // its process is still there
+    assert_int_equal(world_state(&w, 2), RUN_WAITING);
+    world_check_replay(&w);
+    world_pass(&w, 10 * USEC_PER_SEC);
+    world_plan(&w);
+    assert_int_equal(world_state(&w, 2), RUN_CANCELLED); // replaced before it could begin
+    assert_int_equal(world_state(&w, 3), RUN_WAITING);
+    world_report_end(&w, session, 1, OUTCOME_CANCELLED, 0);
+    world_plan(&w);
+    assert_int_equal(world_state(&w, 1), RUN_CANCELLED);
+    assert_int_equal(world_state(&w, 3), RUN_RUNNING);
+    world_check_replay(&w);
+    world_release(&w);
+}
+
+static void test_a_clock_set_back_brings_no_instant_twice(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    usec_t begin = w.wall;
+    assert_int_equal(apply(&w, every(&w, "tick", 10 * USEC_PER_SEC)), 0);
+    world_pass(&w, 60 * USEC_PER_SEC);
+    assert_int_equal(job(&w, "tick").last_run, 6);
+    w.wall -= 45 * USEC_PER_SEC;
+    struct event hold = {.kind = EV_JOB_HOLD, .request = 1, .job_hold = {"default", "tick", JOB_HELD}};
+    world_step(&w, &hold);
+    hold.job_hold.to = JOB_ACTIVE;
+    world_step(&w, &hold);
+    assert_int_equal(job(&w, "tick").next_usec, begin + 70 * USEC_PER_SEC);
+    struct job_spec *spec = every(&w, "tick", 5 * USEC_PER_SEC);
+    assert_int_equal(apply(&w, spec), 0);
+    assert_int_equal(job(&w, "tick").next_usec, begin + 65 * USEC_PER_SEC);
+    world_check_replay(&w);
+    world_release(&w);
+}
+
+static void test_a_job_cannot_wait_for_a_run(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    uint64_t run = world_submit(&w, world_spec(&w, NULL, 1));
+    struct job_spec *spec = every(&w, "tick", USEC_PER_SEC);
+    spec->after = &(struct dependency){.run_id = run, .on = AFTER_ENDED};
+    spec->n_after = 1;
+    assert_int_equal(apply(&w, spec), ERR_INVALID);
+    assert_non_null(strstr(world_reply(&w)->text, "after"));
     world_release(&w);
 }
 
@@ -203,6 +300,10 @@ int main(void)
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_a_schedule_fires_each_instant_once),
         cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_queued_instants_wait_and_keep_their_time),
+        cmocka_unit_test(test_a_run_that_replaces_another_waits_for_its_end),
+        cmocka_unit_test(test_a_clock_set_back_brings_no_instant_twice),
+        cmocka_unit_test(test_a_job_cannot_wait_for_a_run),
         cmocka_unit_test(test_misfire_after_an_outage),
         cmocka_unit_test(test_misfire_after_is_a_setting),
         cmocka_unit_test(test_hold_and_delete),
