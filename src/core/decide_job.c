@@ -184,8 +184,7 @@ void on_job_hold(struct decision *d)
             rec.next_usec = next;
             rec.n_next = job->n_triggers;
         }
-        if (ev->to == JOB_DELETED)
-            cancel_runs(d, job, CANCEL_JOB_DELETED);
+        // The runs of a job that is deleted go on: who does not want them cancels them first.
         struct record record = {.kind = REC_JOB_STATE, .job_state = rec};
         decide_emit(d, &record);
     }

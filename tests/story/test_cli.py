@@ -333,6 +333,18 @@ def test_attempts_that_are_over_say_so(fleet):
     fleet.ok("cancel", str(waiting))
 
 
+def test_runs_of_a_deleted_job_go_on(fleet, tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text("name: short-lived\ncommand: [sh, -c, 'sleep 1; echo whole']\n")
+    fleet.ok("apply", "-f", str(path))
+    run = int(fleet.ok("start", "short-lived"))
+    fleet.wait_state(run, "running")
+    fleet.ok("delete", "short-lived")
+    assert fleet("start", "short-lived").code == 66
+    fleet.wait_state(run, "succeeded")
+    assert fleet.ok("logs", str(run)) == "whole\n"
+
+
 def test_errors_in_options_name_no_lines(fleet):
     done = fleet("run", "--tasks", "0", "--priority", "5000", "--", "true")
     assert done.code == 65 and "  tasks: 0 is out of range" in done.err and "  priority: 5000" in done.err and ":1:" not in done.err, done
