@@ -161,16 +161,26 @@ int cmd_next(struct cli *cli, struct err *err)
     json_t *answer = NULL;
     int rc = args_words(cli->args, 1, 1, err);
     if (rc == 0)
-        rc = args_number(cli->args, OPT_MAX, 10, 1, 1000, &max, err);
+        rc = args_number(cli->args, args_has(cli->args, OPT_COUNT) ? OPT_COUNT : OPT_MAX, 10, 1, 1000, &max, err);
     if (rc == 0)
         rc = job_path(cli, cli->args->words[0], &path, err);
     if (rc == 0)
+        buf_printf(&path, "/next?n=%lld", (long long)max);
+    char from[40];
+    if (rc == 0 && args_has(cli->args, OPT_FROM)) {
+        rc = instant_arg("from", args_get(cli->args, OPT_FROM), true, from, err);
+        if (rc == 0)
+            query_add(&path, "from", from);
+    }
+    if (rc == 0 && args_has(cli->args, OPT_ZONE))
+        query_add(&path, "zone", args_get(cli->args, OPT_ZONE));
+    if (rc == 0)
         rc = cli_client(cli, err);
     if (rc == 0)
-        rc = client_get(cli->client, &answer, err, "%s/next?n=%lld", path.data, (long long)max);
+        rc = client_get(cli->client, &answer, err, "%s", path.data);
     if (rc < 0)
         return rc;
-    const json_t *instants = json_object_get(answer, "instants");
+    const json_t *instants = json_object_get(answer, "fires");
     size_t i = 0;
     const json_t *instant = NULL;
     if (cli->json)
@@ -181,8 +191,12 @@ int cmd_next(struct cli *cli, struct err *err)
         json_array_foreach(instants, i, instant)
         {
             char ago[40];
-            const char *text = json_string_value(instant);
-            printf("%s  (%s)\n", text != NULL ? text : "-", text_ago(ago, text, clock_wall_usec()));
+            const char *text = answer_text(instant, "at"), *local = answer_text(instant, "local");
+            const char *zone = answer_text(instant, "zone"), *clocks = answer_text(instant, "clocks");
+            printf("%s  (%s)", text != NULL ? text : "-", text_ago(ago, text, clock_wall_usec()));
+            if (local != NULL && zone != NULL && (strcmp(zone, "UTC") != 0 || args_has(cli->args, OPT_ZONE)))
+                printf("  %s %s", local, zone);
+            printf("%s%s\n", clocks != NULL ? "  " : "", clocks != NULL ? clocks : "");
         }
     json_decref(answer);
     return 0;

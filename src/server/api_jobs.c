@@ -7,7 +7,6 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/str.h"
-#include "base/tz.h"
 #include "codec/codec.h"
 #include "codec/view_json.h"
 #include "server/context.h"
@@ -178,8 +177,7 @@ void api_jobs(void *context, struct http_request *http)
     request_answer_durable(request, 200, &json);
 }
 
-// The job that the path names; answers when there is none.
-static struct request *find_job(struct server *server, struct http_request *http, struct job_view *ret_view, const struct job_spec **ret_spec)
+struct request *request_find_job(struct server *server, struct http_request *http, struct job_view *ret_view, const struct job_spec **ret_spec)
 {
     struct request *request = request_new(server, http);
     struct err err = {0};
@@ -197,7 +195,7 @@ void api_job(void *context, struct http_request *http)
 {
     struct job_view view;
     const struct job_spec *spec;
-    struct request *request = find_job(context, http, &view, &spec);
+    struct request *request = request_find_job(context, http, &view, &spec);
     if (request == NULL)
         return;
     struct buf json = {0};
@@ -206,55 +204,7 @@ void api_job(void *context, struct http_request *http)
     request_answer_durable(request, 200, &json);
 }
 
-// ---- its schedule
-
-// The next instant of one trigger after `after`. Intervals count from `base`, an instant at which the job is known to fire.
-static usec_t next_of(const struct trigger *trigger, usec_t base, usec_t after)
-{
-    switch (trigger->kind) {
-    case TRIGGER_AT:
-        return trigger->at_usec > after ? trigger->at_usec : USEC_NEVER;
-    case TRIGGER_EVERY:
-        if (base == USEC_NEVER || base > after)
-            return base;
-        return usec_add(base, ((after - base) / trigger->every_usec + 1) * trigger->every_usec);
-    case TRIGGER_CRON: {
-        const struct tz *zone = tz_find(trigger->zone != NULL ? trigger->zone : "UTC");
-        return zone != NULL ? cron_next(&trigger->cron, zone, after) : USEC_NEVER;
-    }
-    }
-    unreachable();
-}
-
-void api_job_next(void *context, struct http_request *http)
-{
-    static const char *const names[] = {"n", NULL};
-    uint64_t n;
-    struct job_view view;
-    const struct job_spec *spec;
-    if (!query_only(http, names) || !query_u64(http, "n", 1000, 20, &n))
-        return;
-    struct request *request = find_job(context, http, &view, &spec);
-    if (request == NULL)
-        return;
-    struct buf json = {0};
-    buf_adds(&json, "{\"instants\":[");
-    usec_t after = clock_wall_usec();
-    for (uint64_t i = 0; i < n && view.state == JOB_ACTIVE; i++) {
-        usec_t next = USEC_NEVER;
-        for (size_t t = 0; t < spec->n_triggers; t++) {
-            usec_t base = t < view.n_next ? view.next_each_usec[t] : USEC_NEVER;
-            next = usec_min(next, next_of(&spec->triggers[t], base, after));
-        }
-        if (next == USEC_NEVER)
-            break;
-        char text[40];
-        buf_printf(&json, "%s\"%s\"", i > 0 ? "," : "", time_format(text, next));
-        after = next;
-    }
-    buf_adds(&json, "]}\n");
-    request_answer_durable(request, 200, &json);
-}
+// ---- what became of its instants
 
 struct fires_state {
     uint64_t job_id;
@@ -311,7 +261,7 @@ void api_job_fires(void *context, struct http_request *http)
     const struct job_spec *spec;
     if (!query_only(http, names) || !query_time(http, "before", 0, &before) || !query_max(server, http, 100, &max))
         return;
-    struct request *request = find_job(server, http, &view, &spec);
+    struct request *request = request_find_job(server, http, &view, &spec);
     if (request == NULL)
         return;
     struct fires_state *state = arena_new(&request->arena, struct fires_state);

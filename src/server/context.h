@@ -96,6 +96,8 @@ void requests_release(struct server *);
 
 // Answers that the run is not in memory: ERR_CONFLICT when the history knows it (it has ended), else ERR_NOT_FOUND. Takes the request.
 void request_run_missing(struct request *, uint64_t run_id);
+// The job that the path names, with its spec in the request's arena; NULL, and answered, when there is none.
+struct request *request_find_job(struct server *, struct http_request *, struct job_view *ret_view, const struct job_spec **ret_spec);
 // Whether memory holds a run.
 bool server_has_run(struct server *, uint64_t run_id);
 

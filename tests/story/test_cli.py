@@ -6,6 +6,7 @@ Every command of spec/commands.def is covered by at least one test below; a test
 
 import json
 import os
+import pathlib
 import pty
 import re
 import select
@@ -430,6 +431,54 @@ def test_jobs(fleet, tmp_path):
     fleet.ok("delete", "nightly")
     assert fleet("show", "nightly").code == 66
     assert fleet("start", "nightly").code == 66
+
+
+def test_next_marks_changes_of_the_clocks(fleet):
+    fleet.ok("apply", "-f", "-", stdin="name: early\ncommand: x\nschedule: {cron: '30 2 * * *', zone: Europe/Berlin}\n")
+    lines = fleet.ok("next", "early", "-n", "3", "--from", "2030-03-30T12:00:00Z").splitlines()
+    assert len(lines) == 3
+    assert "2030-03-31T03:00:00+02:00 Europe/Berlin  clocks go forward from 02:00 to 03:00; 02:30 does not exist, so it fires" in lines[0]
+    assert "2030-04-01T02:30:00+02:00 Europe/Berlin" in lines[1] and "clocks" not in lines[1]
+    back = fleet.json("next", "early", "-n", "2", "--from", "2030-10-26T12:00:00Z", "--zone", "Asia/Tokyo")["fires"]
+    assert back[0]["local"] == "2030-10-27T09:30:00+09:00" and back[0]["zone"] == "Asia/Tokyo"
+    assert back[0]["clocks"] == "clocks go back from 03:00 to 02:00; this time comes twice, and it fires the first time only"
+    assert "clocks" not in back[1]
+    assert fleet("next", "early", "--zone", "Nowhere/At_all").code == 65
+    fleet.ok("apply", "-f", "-", stdin="name: often\ncommand: x\nschedule: {cron: '0 * * * *', zone: Europe/Berlin}\n")
+    notes = [fire.get("clocks", "") for fire in fleet.json("next", "often", "-n", "4", "--from", "2030-10-26T23:30:00Z")["fires"]]
+    assert ["both times" in note for note in notes] == [True, True, False, False]
+    fleet.ok("delete", "early")
+    fleet.ok("delete", "often")
+
+
+@covers("import")
+def test_crontabs_of_debian(fleet, tmp_path):
+    folder = pathlib.Path(__file__).parent / "crontabs"
+    expected = {"anacron": 1, "certbot": 1, "e2scrub_all": 2, "mdadm": 1, "php": 1, "sysstat": 2, "system": 4}
+    for name, count in expected.items():
+        done = fleet("import", "crontab", str(folder / name), "--system", "--zone", "Europe/Paris", "-N", "cron")
+        assert done.code == 0 and f"{count} job" in done.err, done
+        assert len(re.findall(r": job cron/", done.out)) == count
+    jobs = {job["name"]: job for job in fleet.json("jobs", "-N", "cron")["jobs"]}
+    assert len(jobs) == sum(expected.values())
+    spec = fleet.json("show", "cron/mdadm-checkarray")["spec"]
+    assert spec["user"] == "root" and "$(date +%d) -le 7" in spec["command"][2]
+    again = fleet("import", "crontab", str(folder / "sysstat"), "--system", "--zone", "Europe/Paris", "-N", "cron")
+    assert again.code == 0 and len(fleet.json("jobs", "-N", "cron")["jobs"]) == len(jobs)
+    for name in jobs:
+        fleet.ok("delete", name, "-N", "cron")
+    # What cron would refuse is told with the line, and nothing is stored.
+    bad = fleet("import", "crontab", "-", stdin="MAILTO=a@b\n@reboot x\n0 0 * * * fine\n61 0 * * * wrong\n")
+    assert bad.code == 65 and re.search(r":4:\d+: schedule.cron: minute: '61' is out of range", bad.err), bad
+    assert "LEFT OUT: @reboot has no place here" in bad.out and "MAILTO=a@b is not carried over" in bad.out
+    assert fleet.json("jobs")["jobs"] == []
+    tried = fleet("import", "crontab", "-", "--dry-run", stdin="0 0 * * * fine\n")
+    assert tried.code == 0 and "can be stored" in tried.err and fleet.json("jobs")["jobs"] == []
+    # It does what cron does: home folder, settings, input behind %.
+    fleet.ok("import", "crontab", "-", "--prefix", "p", stdin="WHO=you\n0 0 1 1 * cat - ; echo $WHO%hello%there\n")
+    done = fleet("start", "p-cat", "--follow")
+    assert (done.code, done.out) == (0, "hello\nthere\nyou\n")
+    fleet.ok("delete", "p-cat")
 
 
 def test_history_of_fires(fleet):
