@@ -60,6 +60,7 @@ static void pack_job(Muster__SnapJob *m, const struct snap_job *s)
     m->next_usec = (int64_t *)s->next_usec;
     m->last_run = s->last_run;
     m->decided_usec = s->decided_usec;
+    m->failures = s->failures;
     m->applied_usec = s->applied_usec;
     m->first_usec = s->first_usec;
 }

@@ -35,6 +35,7 @@ static int unpack_job(struct unpacker *u, const Muster__SnapJob *m, struct snap_
         .n_next = m->n_next_usec,
         .last_run = m->last_run,
         .decided_usec = m->decided_usec,
+        .failures = m->failures,
         .applied_usec = m->applied_usec,
         .first_usec = m->first_usec,
     };

@@ -205,6 +205,23 @@ static void put_times(struct json_put *json, const struct job_spec *spec, const 
         put_size(json, "log_limit", spec->log_bytes_max);
 }
 
+static void put_bounds(struct json_put *json, const struct trigger *trigger)
+{
+    if (trigger->from_usec != 0)
+        put_instant(json, "from", trigger->from_usec);
+    if (trigger->until_usec != 0)
+        put_instant(json, "until", trigger->until_usec);
+    if (trigger->has_between) {
+        char text[64];
+        int32_t first = trigger->between_first_sec, last = trigger->between_last_sec;
+        snprintf(text, sizeof(text), "%02d:%02d:%02d-%02d:%02d:%02d", first / 3600, first / 60 % 60, first % 60, last / 3600, last / 60 % 60,
+                 last % 60);
+        json_put_text(json, "between", text);
+    }
+    if (trigger->jitter_usec > 0)
+        put_duration(json, "jitter", trigger->jitter_usec);
+}
+
 static void put_schedule(struct json_put *json, const struct job_spec *spec, const struct job_spec *standard)
 {
     if (spec->n_triggers > 0) {
@@ -215,8 +232,9 @@ static void put_schedule(struct json_put *json, const struct job_spec *spec, con
             // `every` has its text with the macro, which stands where cron fields may stand.
             const char *kind = trigger->kind == TRIGGER_AT ? "at" : trigger->quartz ? "quartz" : "cron";
             json_put_text(json, kind, trigger->text);
-            if (trigger->kind == TRIGGER_CRON)
+            if (trigger->kind == TRIGGER_CRON || trigger->has_between)
                 json_put_text(json, "zone", trigger->zone);
+            put_bounds(json, trigger);
             json_put_close(json, '}');
         }
         json_put_close(json, ']');
@@ -225,6 +243,8 @@ static void put_schedule(struct json_put *json, const struct job_spec *spec, con
         json_put_text(json, "overlap", overlap_name(spec->overlap));
     if (spec->misfire != standard->misfire)
         json_put_text(json, "misfire", misfire_name(spec->misfire));
+    if (spec->pause_after > 0)
+        json_put_u64(json, "pause_after", spec->pause_after);
 }
 
 void spec_json(struct json_put *json, const char *key, const struct job_spec *spec)

@@ -39,6 +39,11 @@ static const char *cron_fault(const struct cron *cron)
 
 static const char *trigger_fault(const struct trigger *trigger)
 {
+    if (trigger->from_usec < 0 || trigger->until_usec < 0 || trigger->jitter_usec < 0 || trigger->jitter_usec > 366 * USEC_PER_DAY)
+        return "a bound of a trigger is negative";
+    if (trigger->between_first_sec < 0 || trigger->between_first_sec > 86400 || trigger->between_last_sec < 0
+        || trigger->between_last_sec > 86400)
+        return "a window of the day is longer than a day";
     switch (trigger->kind) {
     case TRIGGER_CRON:
         return cron_fault(&trigger->cron);
@@ -241,6 +246,12 @@ static void pack_triggers(struct arena *arena, Muster__JobSpec *message, const s
         item[i].every_usec = trigger->every_usec;
         item[i].at_usec = trigger->at_usec;
         item[i].quartz = trigger->quartz;
+        item[i].from_usec = trigger->from_usec;
+        item[i].until_usec = trigger->until_usec;
+        item[i].has_between = trigger->has_between;
+        item[i].between_first_sec = (uint32_t)trigger->between_first_sec;
+        item[i].between_last_sec = (uint32_t)trigger->between_last_sec;
+        item[i].jitter_usec = trigger->jitter_usec;
         message->triggers[i] = &item[i];
     }
 }
@@ -296,6 +307,7 @@ void spec_pack(struct buf *buf, const struct job_spec *spec)
     message.log_bytes_max = spec->log_bytes_max;
     message.overlap = (Muster__Overlap)spec->overlap;
     message.misfire = (Muster__Misfire)spec->misfire;
+    message.pause_after = spec->pause_after;
     pack_lists(&arena, &message, spec);
     pack_tasks(&arena, &message, &parts.tasks, &spec->tasks);
     pack_retry(&message, &parts.retry, &spec->retry);

@@ -82,6 +82,13 @@ static const struct trigger *unpack_triggers(struct arena *arena, Muster__Trigge
             .every_usec = from[i]->every_usec,
             .at_usec = from[i]->at_usec,
             .quartz = from[i]->quartz != 0,
+            .from_usec = from[i]->from_usec,
+            .until_usec = from[i]->until_usec,
+            .has_between = from[i]->has_between != 0,
+            // Clamped so that what does not fit stays a fault.
+            .between_first_sec = from[i]->between_first_sec > INT32_MAX ? INT32_MAX : (int32_t)from[i]->between_first_sec,
+            .between_last_sec = from[i]->between_last_sec > INT32_MAX ? INT32_MAX : (int32_t)from[i]->between_last_sec,
+            .jitter_usec = from[i]->jitter_usec,
         };
         if (from[i]->cron != NULL)
             unpack_cron(from[i]->cron, &trigger[i].cron);
@@ -161,6 +168,7 @@ static void unpack_scalars(const Muster__JobSpec *from, struct job_spec *spec)
         .log_bytes_max = from->log_bytes_max,
         .overlap = (enum overlap)from->overlap,
         .misfire = (enum misfire)from->misfire,
+        .pause_after = from->pause_after,
     };
 }
 

@@ -6,12 +6,13 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "core/internal.h"
+#include "model/schedule.h"
 
 static void job_free_triggers(struct job *job)
 {
     for (size_t i = 0; i < job->n_triggers; i++) {
-        mem_free(job->triggers[i].text);
-        mem_free(job->triggers[i].zone);
+        mem_free((char *)job->triggers[i].rule.text);
+        mem_free((char *)job->triggers[i].rule.zone);
     }
     mem_free(job->triggers);
     job->triggers = NULL;
@@ -28,27 +29,28 @@ static void job_set_triggers(struct core *core, struct job *job, const struct jo
         const struct trigger *from = &spec->triggers[i];
         const char *zone = from->zone ? from->zone : "UTC";
         job->triggers[i] = (struct job_trigger){
-            .kind = from->kind,
-            .text = mem_strdup(from->text ? from->text : ""),
-            .zone = mem_strdup(zone),
+            .rule = *from,
             .tz = core->options.find_zone ? core->options.find_zone(core->options.zones, zone) : NULL,
-            .cron = from->cron,
-            .every_usec = from->every_usec,
-            .at_usec = from->at_usec,
             .next_usec = next_usec[i],
         };
+        job->triggers[i].rule.text = mem_strdup(from->text ? from->text : "");
+        job->triggers[i].rule.zone = mem_strdup(zone);
     }
 }
 
-// The job's timer: the earliest instant of its triggers, while it is active.
+usec_t trigger_due_usec(const struct job *job, const struct job_trigger *trigger)
+{
+    return usec_add(trigger->next_usec, schedule_jitter(&trigger->rule, job->id, trigger->next_usec));
+}
+
+// The job's timer: when the first of its triggers is due, while it is active.
 static void job_arm(struct core *core, struct job *job)
 {
     if (core->loading)
         return;
     usec_t when = USEC_NEVER;
     for (size_t i = 0; i < job->n_triggers && job->state == JOB_ACTIVE; i++)
-        if (job->triggers[i].next_usec < when)
-            when = job->triggers[i].next_usec;
+        when = usec_min(when, trigger_due_usec(job, &job->triggers[i]));
     if (heap_contains(&job->timer))
         heap_remove(&core->job_timers, &job->timer);
     if (when == USEC_NEVER)
@@ -96,6 +98,8 @@ void apply_job(struct core *core, const struct record *record)
     job->applied_usec = record->at_usec;
     job->overlap = rec->spec->overlap;
     job->misfire = rec->spec->misfire;
+    job->pause_after = rec->spec->pause_after;
+    job->failures = 0;
     job_set_triggers(core, job, rec->spec, rec->next_usec);
     job_arm(core, job);
 }
@@ -131,10 +135,16 @@ void apply_job_state(struct core *core, const struct record *record)
     }
     if (rec->to == JOB_ACTIVE) {
         must(rec->n_next == job->n_triggers);
+        job->failures = 0;
         for (size_t i = 0; i < rec->n_next; i++)
             job->triggers[i].next_usec = rec->next_usec[i];
     }
     job_arm(core, job);
+}
+
+bool job_wants_pause(const struct job *job)
+{
+    return job->state == JOB_ACTIVE && job->pause_after > 0 && job->failures >= job->pause_after;
 }
 
 void apply_job_fired(struct core *core, const struct record *record)
@@ -158,10 +168,12 @@ struct job *job_load(struct core *core, const struct snap_job *snap)
     job->spec = spec_intern(core, snap->spec, snap->packed);
     job->overlap = snap->spec->overlap;
     job->misfire = snap->spec->misfire;
+    job->pause_after = snap->spec->pause_after;
     job->applied_usec = snap->applied_usec;
     job->first_usec = snap->first_usec;
     job->last_run = snap->last_run;
     job->decided_usec = snap->decided_usec;
+    job->failures = snap->failures;
     must(snap->n_next == snap->spec->n_triggers);
     job_set_triggers(core, job, snap->spec, snap->next_usec);
     return job;

@@ -311,6 +311,10 @@ void apply_run_ended(struct core *core, const struct record *record)
         must(job->n_active > 0);
         job->n_active--;
         list_del(&run->in_job);
+        if (record->run_ended.to == RUN_FAILED)
+            job->failures += job->failures < UINT32_MAX;
+        else if (record->run_ended.to == RUN_SUCCEEDED)
+            job->failures = 0;
     }
     settle_dependents(core, run);
 }

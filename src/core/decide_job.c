@@ -5,34 +5,16 @@
 
 #include "base/assert.h"
 #include "core/internal.h"
+#include "model/schedule.h"
 
 enum {
     FIRES_PER_TICK = 64,   // of one job in one step; the rest follows in the next
     QUEUED_FIRES_MAX = 100, // runs of one job with overlap `queue` that wait for another
 };
 
-static usec_t every_next(usec_t every_usec, usec_t first_usec, usec_t after)
-{
-    must(every_usec > 0);
-    if (after < first_usec)
-        return first_usec;
-    usec_t steps = (after - first_usec) / every_usec + 1;
-    if (steps > (USEC_NEVER - first_usec) / every_usec)
-        return USEC_NEVER;
-    return first_usec + steps * every_usec;
-}
-
 usec_t trigger_next(const struct job_trigger *trigger, usec_t first_usec, usec_t after)
 {
-    switch (trigger->kind) {
-    case TRIGGER_EVERY:
-        return every_next(trigger->every_usec, first_usec, after);
-    case TRIGGER_AT:
-        return trigger->at_usec > after ? trigger->at_usec : USEC_NEVER;
-    case TRIGGER_CRON:
-        return trigger->tz ? cron_next(&trigger->cron, trigger->tz, after) : USEC_NEVER;
-    }
-    unreachable();
+    return schedule_next(&trigger->rule, trigger->tz, first_usec, after);
 }
 
 int triggers_next(struct core *core, const struct job_spec *spec, usec_t first_usec, usec_t now, struct arena *arena, const usec_t **ret_next,
@@ -42,8 +24,8 @@ int triggers_next(struct core *core, const struct job_spec *spec, usec_t first_u
     for (size_t i = 0; i < spec->n_triggers; i++) {
         const struct trigger *from = &spec->triggers[i];
         const char *zone = from->zone ? from->zone : "UTC";
-        struct job_trigger trigger = {.kind = from->kind, .cron = from->cron, .every_usec = from->every_usec, .at_usec = from->at_usec};
-        if (from->kind == TRIGGER_CRON) {
+        struct job_trigger trigger = {.rule = *from};
+        if (from->kind == TRIGGER_CRON || from->has_between) {
             trigger.tz = core->options.find_zone ? core->options.find_zone(core->options.zones, zone) : NULL;
             if (!trigger.tz)
                 return err_set(err, ERR_INVALID, "schedule[%zu].zone: there is no time zone '%s' on this server", i, zone);
@@ -260,7 +242,7 @@ static void decide_fire(struct decision *d, struct job *job, uint32_t which)
     struct job_trigger *trigger = &job->triggers[which];
     usec_t now = d->event->wall_usec, nominal = trigger->next_usec;
     must(nominal <= now);
-    bool late = now - nominal > core->options.limits->value[LIMIT_MISFIRE_AFTER];
+    bool late = usec_sub(now - nominal, trigger->rule.jitter_usec) > core->options.limits->value[LIMIT_MISFIRE_AFTER];
     usec_t after_now = trigger_next(trigger, job->first_usec, now);
     usec_t following = trigger_next(trigger, job->first_usec, nominal);
     if (late && job->misfire == MISFIRE_SKIP) {
@@ -297,7 +279,8 @@ void decide_due_fires(struct decision *d, struct job *job)
     for (int fires = 0; fires < FIRES_PER_TICK; fires++) {
         size_t due = job->n_triggers;
         for (size_t i = 0; i < job->n_triggers; i++)
-            if (job->triggers[i].next_usec <= now && (due == job->n_triggers || job->triggers[i].next_usec < job->triggers[due].next_usec))
+            if (trigger_due_usec(job, &job->triggers[i]) <= now
+                && (due == job->n_triggers || job->triggers[i].next_usec < job->triggers[due].next_usec))
                 due = i;
         if (due == job->n_triggers)
             return;

@@ -144,11 +144,8 @@ struct run {
 };
 
 struct job_trigger {
-    enum trigger_kind kind;
-    char *text, *zone; // owned
+    struct trigger rule; // its text and zone are owned here
     const struct tz *tz;
-    struct cron cron;
-    usec_t every_usec, at_usec;
     usec_t next_usec;
 };
 
@@ -162,9 +159,11 @@ struct job {
     size_t n_triggers;
     enum overlap overlap;
     enum misfire misfire;
+    uint32_t pause_after; // of its spec
     usec_t applied_usec, first_usec;
     usec_t decided_usec; // no instant up to here is decided again, whatever the clock shows
     uint64_t last_run;
+    uint32_t failures;   // failed runs in a row
     uint32_t n_active;
     struct list runs; // run.in_job, not ended
     struct list all;  // core.jobs_by_id
@@ -276,6 +275,10 @@ void decide_ends(struct decision *, struct node *, const struct attempt_end *end
 // Gives up every task of the node that is not in keep (sorted fences).
 void decide_give_up(struct decision *, struct node *, enum outcome, const uint64_t *keep, size_t n_keep);
 usec_t trigger_next(const struct job_trigger *, usec_t first_usec, usec_t after);
+// Whether so many runs have failed in a row that the job is to be held.
+bool job_wants_pause(const struct job *);
+// When the next instant of a trigger is to be decided: it, and what jitter puts it off by. USEC_NEVER: there is none.
+usec_t trigger_due_usec(const struct job *, const struct job_trigger *);
 int triggers_next(struct core *, const struct job_spec *, usec_t first_usec, usec_t now, struct arena *, const usec_t **ret_next, struct err *);
 
 // apply_*.c: one function for each kind of record.

@@ -16,7 +16,12 @@ static void end_run(struct decision *d, struct run *run, enum run_state to)
                                 .n_expired = run->count[TASK_EXPIRED],
                                 .n_lost = run->count[TASK_LOST],
                             }};
+    struct job *job = run->job;
     decide_emit(d, &record);
+    if (job == NULL || !job_wants_pause(job))
+        return;
+    struct record hold = {.kind = REC_JOB_STATE, .job_state = {.job_id = job->id, .to = JOB_HELD}};
+    decide_emit(d, &hold);
 }
 
 static enum run_state final_state(const struct run *run)

@@ -80,6 +80,7 @@ static int save_jobs(struct saver *saver)
                                                          .n_next = job->n_triggers,
                                                          .last_run = job->last_run,
                                                          .decided_usec = job->decided_usec,
+                                                         .failures = job->failures,
                                                          .applied_usec = job->applied_usec,
                                                          .first_usec = job->first_usec,
                                                      }});

@@ -74,6 +74,11 @@ struct trigger {
     struct cron cron; // TRIGGER_CRON
     usec_t every_usec; // TRIGGER_EVERY: counted from the moment the job was first applied
     usec_t at_usec;    // TRIGGER_AT: wall time
+    // Bounds of TRIGGER_CRON and TRIGGER_EVERY.
+    usec_t from_usec, until_usec; // instants from <= t < until; 0: no such bound
+    bool has_between;             // only while the clocks of zone show a time from first to last, both included; first may be later: over midnight
+    int32_t between_first_sec, between_last_sec; // seconds of the day, 0..86400
+    usec_t jitter_usec;           // fires are put off by up to this; 0: none
 };
 
 struct retry {
@@ -127,6 +132,7 @@ struct job_spec {
     size_t n_triggers;
     enum overlap overlap;
     enum misfire misfire;
+    uint32_t pause_after; // failed runs in a row that hold the job; 0: never
 
     const struct pair *labels; // sorted by key
     size_t n_labels;

@@ -22,6 +22,7 @@ struct snap_job {
     const usec_t *next_usec;
     size_t n_next;
     uint64_t last_run;
+    uint32_t failures;     // failed runs in a row
     usec_t applied_usec, first_usec;
     usec_t decided_usec; // the latest instant that has been decided; 0: none yet
 };

@@ -8,6 +8,7 @@
 #include "base/tz.h"
 #include "codec/codec.h"
 #include "codec/view_json.h"
+#include "model/schedule.h"
 #include "server/context.h"
 
 #define DAY_SEC 86400
@@ -15,19 +16,7 @@
 // The next instant of one trigger after `after`. Intervals count from `base`, an instant at which the job is known to fire.
 static usec_t next_of(const struct trigger *trigger, usec_t base, usec_t after)
 {
-    switch (trigger->kind) {
-    case TRIGGER_AT:
-        return trigger->at_usec > after ? trigger->at_usec : USEC_NEVER;
-    case TRIGGER_EVERY:
-        if (base == USEC_NEVER || base > after)
-            return base;
-        return usec_add(base, ((after - base) / trigger->every_usec + 1) * trigger->every_usec);
-    case TRIGGER_CRON: {
-        const struct tz *zone = tz_find(trigger->zone != NULL ? trigger->zone : "UTC");
-        return zone != NULL ? cron_next(&trigger->cron, zone, after) : USEC_NEVER;
-    }
-    }
-    unreachable();
+    return schedule_next(trigger, tz_find(trigger->zone != NULL ? trigger->zone : "UTC"), base, after);
 }
 
 static int64_t day_of(int64_t local_sec)

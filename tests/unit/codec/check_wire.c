@@ -162,6 +162,7 @@ static void check_snap_job(const struct snap_job *a, const struct snap_job *b)
     check_u64s((const uint64_t *)a->next_usec, a->n_next, (const uint64_t *)b->next_usec, b->n_next);
     assert_int_equal(a->last_run, b->last_run);
     assert_int_equal(a->decided_usec, b->decided_usec);
+    assert_int_equal(a->failures, b->failures);
     assert_int_equal(a->applied_usec, b->applied_usec);
     assert_int_equal(a->first_usec, b->first_usec);
 }

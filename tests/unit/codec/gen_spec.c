@@ -164,6 +164,12 @@ static const struct trigger *gen_triggers(struct gen *g, size_t *ret_n)
         }
         if (trigger[i].kind == TRIGGER_EVERY)
             trigger[i].every_usec = 1 + gen_usec(g) / 2;
+        trigger[i].from_usec = gen_some(g) ? gen_usec(g) / 2 : 0;
+        trigger[i].until_usec = gen_some(g) ? gen_usec(g) / 2 : 0;
+        trigger[i].has_between = gen_some(g);
+        trigger[i].between_first_sec = (int32_t)(gen_u32(g) % 86401);
+        trigger[i].between_last_sec = (int32_t)(gen_u32(g) % 86401);
+        trigger[i].jitter_usec = gen_some(g) ? (usec_t)(gen_u32(g) % USEC_PER_DAY) : 0;
         if (trigger[i].kind == TRIGGER_AT)
             trigger[i].at_usec = gen_usec(g);
     }
@@ -326,6 +332,12 @@ static void check_trigger(const struct trigger *a, const struct trigger *b)
     assert_int_equal(a->every_usec, b->every_usec);
     assert_int_equal(a->at_usec, b->at_usec);
     assert_int_equal(a->quartz, b->quartz);
+    assert_int_equal(a->from_usec, b->from_usec);
+    assert_int_equal(a->until_usec, b->until_usec);
+    assert_int_equal(a->has_between, b->has_between);
+    assert_int_equal(a->between_first_sec, b->between_first_sec);
+    assert_int_equal(a->between_last_sec, b->between_last_sec);
+    assert_int_equal(a->jitter_usec, b->jitter_usec);
     assert_int_equal(a->cron.second, b->cron.second);
     assert_int_equal(a->cron.minute, b->cron.minute);
     assert_int_equal(a->cron.hour, b->cron.hour);

@@ -161,6 +161,7 @@ static void gen_snap_job(struct gen *g, struct snap_job *s)
         .spec = gen_spec(g),
         .last_run = gen_u64(g),
         .decided_usec = gen_usec(g),
+        .failures = gen_u32(g),
         .applied_usec = gen_usec(g),
         .first_usec = gen_usec(g),
     };

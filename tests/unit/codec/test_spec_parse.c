@@ -102,8 +102,10 @@ static void test_every_field(void **state)
         "tasks: 200, 0-99:2\nparallelism: 5\npriority: -7\nqueue: batch\ntime_limit: 1h30m\nqueue_deadline: 90\nkill_grace: 500ms\n"
         "retry: {limit: 3, backoff: 10s, factor: 1.25, max_backoff: 5m, jitter: 0.125, exit_codes: [75, 7], causes: oom}\n"
         "concurrency: {key: db main, limit: 4}\nafter: [5, {run: 6}, {run: 7, on: failed}]\nlog_limit: 1MiB\n"
-        "schedule: ['@daily', {cron: '0 9 * * *', zone: Asia/Tokyo}, {every: 2m}, {at: '2030-01-01T00:00:00+01:00'}]\n"
-        "overlap: replace\nmisfire: all\nlabels: {tier: gold, a/b: ''}\n");
+        "schedule: ['@daily', {cron: '0 9 * * *', zone: Asia/Tokyo}, {every: 2m}, {at: '2030-01-01T00:00:00+01:00'},\n"
+        "  {every: 5m, between: '22:00-06:30:15', zone: Asia/Tokyo, from: '2026-01-01T00:00:00Z', until: '2027-01-01T00:00:00Z', jitter: 30s},\n"
+        "  {quartz: '0 0 9 ? * 2'}]\n"
+        "overlap: replace\nmisfire: all\npause_after: 3\nlabels: {tier: gold, a/b: ''}\n");
     assert_string_equal(spec->namespace_name, "team-a");
     assert_string_equal(spec->name, "etl.7");
     assert_string_equal(spec->description, "two\nlines\n");
@@ -157,7 +159,17 @@ static void test_every_field(void **state)
     assert_int_equal(spec->after[2].run_id, 7);
     assert_int_equal(spec->after[2].on, AFTER_FAILED);
     assert_int_equal(spec->log_bytes_max, 1 << 20);
-    assert_int_equal(spec->n_triggers, 4);
+    assert_int_equal(spec->n_triggers, 6);
+    assert_true(spec->triggers[4].has_between);
+    assert_int_equal(spec->triggers[4].between_first_sec, 22 * 3600);
+    assert_int_equal(spec->triggers[4].between_last_sec, 6 * 3600 + 30 * 60 + 15);
+    assert_string_equal(spec->triggers[4].zone, "Asia/Tokyo");
+    assert_int_equal(spec->triggers[4].from_usec, INT64_C(1767225600) * USEC_PER_SEC);
+    assert_int_equal(spec->triggers[4].until_usec, INT64_C(1798761600) * USEC_PER_SEC);
+    assert_int_equal(spec->triggers[4].jitter_usec, 30 * USEC_PER_SEC);
+    assert_true(spec->triggers[5].quartz);
+    assert_int_equal(spec->triggers[5].cron.day_of_week, 1 << 1);
+    assert_int_equal(spec->pause_after, 3);
     assert_int_equal(spec->triggers[0].kind, TRIGGER_CRON);
     assert_string_equal(spec->triggers[0].zone, "UTC");
     assert_string_equal(spec->triggers[1].zone, "Asia/Tokyo");
@@ -285,7 +297,7 @@ static const struct {
     {"paralelism: 3", "2:1: paralelism: there is no such field; did you mean 'parallelism'?\n"},
     {"retry.limit: 3", "2:1: retry.limit: there is no such field (allowed: namespace, name, description, command, script, env, workdir, user, "
                        "resources, constraints, tasks, parallelism, priority, queue, time_limit, queue_deadline, kill_grace, start_at, retry, "
-                       "delivery, concurrency, after, log_limit, schedule, overlap, misfire, labels)\n"},
+                       "delivery, concurrency, after, log_limit, schedule, overlap, misfire, pause_after, labels)\n"},
     {"retry: {limit: 1, bakoff: 2s}", "2:19: retry.bakoff: there is no such field; did you mean 'backoff'?\n"},
     {"name: a/b", "2:7: name: 'a/b' holds a character that is not allowed " JOB_NAME_ALLOWED "\n"},
     {"name: 12", "2:7: name: '12' has only digits and would be taken for the id of a run " JOB_NAME_ALLOWED "\n"},
@@ -415,6 +427,18 @@ static void test_bad_jobs(void **state)
     refuse(*state, "command: [x, [y], {}]\n",
            "1:14: command[1]: one value is needed here, and this is a list (allowed: a list [program, argument, ...], or one text that /bin/sh runs)\n"
            "1:19: command[2]: one value is needed here, and this is a map (allowed: a list [program, argument, ...], or one text that /bin/sh runs)\n");
+    refuse_as(*state, SPEC_YAML, SPEC_JOB,
+              "name: a\ncommand: [x]\npause_after: -1\nschedule:\n- {at: '2030-01-01T00:00:00Z', jitter: 5s}\n"
+              "- {every: 5m, from: '2030-01-01T00:00:00Z', until: '2029-01-01T00:00:00Z'}\n- {every: 5m, between: '8-18'}\n"
+              "- {every: 5m, between: '08:00-25:00'}\n- {every: 5m, jitter: 2d}\n",
+              "3:14: pause_after: -1 is out of range (allowed: 1 to 1000000, or 0 for never)\n"
+              "5:40: schedule[0].jitter: one instant has no bounds; they belong to cron and every\n"
+              "6:52: schedule[1].until: it is not later than from\n"
+              "7:24: schedule[2].between: '8-18' is not such a window (allowed: two times of the day, HH:MM-HH:MM or with seconds, 00:00 to 24:00)\n"
+              "8:24: schedule[3].between: '08:00-25:00' is not such a window (allowed: two times of the day, HH:MM-HH:MM or with seconds, 00:00 to 24:00)\n"
+              "9:23: schedule[4].jitter: '2d' is out of range (allowed: a duration of up to 1d)\n");
+    refuse_as(*state, SPEC_YAML, SPEC_JOB, "name: a\ncommand: [x]\nschedule: {cron: '0 3 * * *', between: '08:00-18:00'}\n",
+              "3:11: schedule: no instant of '0 3 * * *' lies within 08:00-18:00\n");
 }
 
 static void set(struct fixture *f, const char *name, const char *value)
@@ -538,8 +562,10 @@ static void test_examples_of_the_table(void **state)
                 buf_adds(&text, ", key: x");
             if (strcmp(field->path, "after.on") == 0)
                 buf_adds(&text, ", run: 1");
-            if (strcmp(field->path, "schedule.zone") == 0)
-                buf_adds(&text, ", cron: '@daily'");
+            static const char *const beside[] = {"schedule.zone", "schedule.from", "schedule.until", "schedule.between", "schedule.jitter"};
+            for (size_t k = 0; k < sizeof(beside) / sizeof(beside[0]); k++)
+                if (strcmp(field->path, beside[k]) == 0)
+                    buf_adds(&text, ", cron: '@hourly'");
             buf_adds(&text, "}\n");
         }
         good_as(*state, SPEC_YAML, SPEC_JOB, text.data);

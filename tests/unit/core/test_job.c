@@ -294,6 +294,77 @@ static void test_a_schedule_that_never_fires_is_refused(void **state)
     world_release(&w);
 }
 
+// Fires are put off, never early, never lost, and replay agrees.
+static void test_jitter(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    struct job_spec *spec = every(&w, "jittery", USEC_PER_MIN);
+    struct trigger trigger = spec->triggers[0];
+    trigger.jitter_usec = 50 * USEC_PER_SEC;
+    spec->triggers = &trigger;
+    usec_t begin = w.wall;
+    assert_int_equal(apply(&w, spec), 0);
+    size_t fired = 0, put_off = 0;
+    for (int i = 0; i < 10 * 60 + 50; i++) {
+        w.wall += USEC_PER_SEC;
+        w.mono += USEC_PER_SEC;
+        world_step(&w, &(struct event){.kind = EV_TICK});
+        for (size_t k = 0; k < w.out.n_records; k++) {
+            if (w.out.record[k]->kind != REC_JOB_FIRED)
+                continue;
+            usec_t nominal = w.out.record[k]->job_fired.nominal_usec;
+            assert_int_equal(nominal, begin + (usec_t)(++fired) * USEC_PER_MIN);
+            assert_in_range(w.wall - nominal, 0, 51 * USEC_PER_SEC);
+            put_off += w.wall - nominal > USEC_PER_SEC;
+        }
+    }
+    assert_int_equal(fired, 10);
+    assert_true(put_off > 5);
+    world_check_replay(&w);
+    world_release(&w);
+}
+
+static void fail_run(struct world *w, uint64_t session, const char *name, int exit_code)
+{
+    world_step(w, &(struct event){.kind = EV_START_JOB, .request = 1, .start_job = {.namespace_name = "default", .name = name}});
+    world_plan(w);
+    const struct effect *fx = world_effect(w, FX_START, 0);
+    assert_non_null(fx);
+    uint64_t fence = fx->start.order[0].fence;
+    world_report_start(w, session, fence);
+    world_report_end(w, session, fence, exit_code == 0 ? OUTCOME_SUCCEEDED : OUTCOME_EXIT, exit_code);
+}
+
+static void test_pause_after_failures(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    uint64_t session = world_node(&w, "n", 4000);
+    struct job_spec *spec = every(&w, "frail", USEC_PER_HOUR);
+    spec->pause_after = 3;
+    assert_int_equal(apply(&w, spec), 0);
+    fail_run(&w, session, "frail", 1);
+    fail_run(&w, session, "frail", 1);
+    fail_run(&w, session, "frail", 0); // a success begins the count anew
+    fail_run(&w, session, "frail", 1);
+    fail_run(&w, session, "frail", 1);
+    assert_int_equal(job(&w, "frail").state, JOB_ACTIVE);
+    world_check_replay(&w);
+    fail_run(&w, session, "frail", 1);
+    assert_int_equal(job(&w, "frail").state, JOB_HELD);
+    assert_int_equal(world_count(&w, REC_JOB_STATE), 1);
+    world_check_replay(&w);
+    world_step(&w, &(struct event){.kind = EV_JOB_HOLD, .request = 1, .job_hold = {.namespace_name = "default", .name = "frail", .to = JOB_ACTIVE}});
+    assert_int_equal(job(&w, "frail").state, JOB_ACTIVE);
+    fail_run(&w, session, "frail", 1);
+    assert_int_equal(job(&w, "frail").state, JOB_ACTIVE);
+    world_check_replay(&w);
+    world_release(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +375,8 @@ int main(void)
         cmocka_unit_test(test_a_run_that_replaces_another_waits_for_its_end),
         cmocka_unit_test(test_a_clock_set_back_brings_no_instant_twice),
         cmocka_unit_test(test_a_job_cannot_wait_for_a_run),
+        cmocka_unit_test(test_jitter),
+        cmocka_unit_test(test_pause_after_failures),
         cmocka_unit_test(test_misfire_after_an_outage),
         cmocka_unit_test(test_misfire_after_is_a_setting),
         cmocka_unit_test(test_hold_and_delete),

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The instants of a trigger: those of its cron text, interval or single instant that lie within its bounds. Pure: the core, the API
+// and the check of job files ask here, so that what is shown is what will happen.
+#pragma once
+
+#include "base/time.h"
+#include "model/job_spec.h"
+
+struct tz;
+
+// The first instant after `after`; USEC_NEVER when there is none. tz is the zone of the trigger and may be NULL for an instant or an
+// unbounded interval. Intervals count from first_usec, which is an instant itself. Bounded work: a window of the day that no
+// instant falls into is given up after SCHEDULE_WINDOWS_MAX windows.
+usec_t schedule_next(const struct trigger *, const struct tz *tz, usec_t first_usec, usec_t after);
+
+#define SCHEDULE_WINDOWS_MAX 1000
+
+// By how much the fire of an instant is put off: a number of the range 0..jitter_usec that job and instant give, always the same.
+usec_t schedule_jitter(const struct trigger *, uint64_t job_id, usec_t instant);
