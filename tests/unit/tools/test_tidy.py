@@ -143,6 +143,13 @@ def test_allow_list_only_shrinks(tmp_path, changes, allow, expected):
     assert any(expected in line for line in lines), lines
 
 
+def test_without_git_what_is_hidden_or_built_does_not_count(tmp_path):
+    for folder in (".pytest_cache/v", "build-asan"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "scratch.c").write_text("\t")
+    assert tidy(tmp_path) == (0, [f"tidy: {len(CLEAN)} files in order"])
+
+
 def test_git_decides_what_counts(tmp_path):
     tidy(tmp_path)
     git = ["git", "-C", str(tmp_path)]
