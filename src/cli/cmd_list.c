@@ -197,6 +197,12 @@ static int history_fires(struct cli *cli, struct err *err)
     return 0;
 }
 
+int cmd_fires(struct cli *cli, struct err *err)
+{
+    int rc = args_words(cli->args, 1, 1, err);
+    return rc < 0 ? rc : history_fires(cli, err);
+}
+
 int cmd_history(struct cli *cli, struct err *err)
 {
     cleanup_buf struct buf path = {0};

@@ -25,6 +25,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "exec/launch_time.h"
 
 // Soft limits that a task begins with; what is hard stays as the agent has it. No core files: they would fill the task's folder.
 enum { NOFILE_SOFT = 1024 };
@@ -197,7 +198,8 @@ static char **copy_list(struct arena *arena, const char *const *list, size_t n)
 
 #define SCRIPT_NAME ".muster-script"
 
-static int prepare_command(struct launcher *launcher, struct launch *launch, struct arena *arena, const char *folder, struct child *child)
+static int prepare_command(struct launcher *launcher, struct launch *launch, struct arena *arena, const struct launch_times *times, const char *folder,
+                           struct child *child)
 {
     const struct job_spec *spec = launch->spec->spec;
     if (spec->script != NULL) {
@@ -213,6 +215,8 @@ static int prepare_command(struct launcher *launcher, struct launch *launch, str
     if (spec->n_command == 0)
         return err_set(&launch->err, ERR_INVALID, "there is no command to run");
     child->argv = copy_list(arena, spec->command, spec->n_command);
+    for (size_t i = 0; i < spec->n_command; i++)
+        child->argv[i] = (char *)launch_times_expand(times, arena, child->argv[i]);
     child->candidates = launch_candidates(arena, child->argv[0], child->envp);
     return 0;
 }
@@ -373,8 +377,10 @@ static int prepare_and_clone(struct launcher *launcher, struct launch *launch, s
         return -1;
     char folder[WORKDIR_PATH_MAX];
     workdir_path(launcher->workdirs, &launch->workdir, folder);
-    child.envp = launch_environment(arena, launch, account, launcher->instance, folder);
-    if (prepare_command(launcher, launch, arena, folder, &child) < 0)
+    struct launch_times times;
+    launch_times_init(&times, launch->spec->spec, launch->nominal_usec);
+    child.envp = launch_environment(arena, launch, &times, account, launcher->instance, folder);
+    if (prepare_command(launcher, launch, arena, &times, folder, &child) < 0)
         return -1;
     cleanup_close int folder_fd = workdir_open(launcher->workdirs, &launch->workdir);
     if (folder_fd < 0)

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "exec/launch.h"
+#include "exec/launch_time.h"
 
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -53,8 +54,8 @@ static void env_needs(struct env_builder *env, const struct job_spec *spec)
     }
 }
 
-char **launch_environment(struct arena *arena, const struct launch *launch, const struct account *account, const char *instance,
-                          const char *folder)
+char **launch_environment(struct arena *arena, const struct launch *launch, const struct launch_times *times, const struct account *account,
+                          const char *instance, const char *folder)
 {
     const struct job_spec *spec = launch->spec->spec;
     struct env_builder env = {.arena = arena, .cap = spec->n_env + 40};
@@ -80,11 +81,15 @@ char **launch_environment(struct arena *arena, const struct launch *launch, cons
     if (launch->nominal_usec != 0) {
         char text[40];
         env_set(&env, "MUSTER_NOMINAL_TIME", time_format(text, launch->nominal_usec));
+        if (times->has_interval) {
+            env_set(&env, "MUSTER_INTERVAL_START", time_format(text, times->interval_usec));
+            env_set(&env, "MUSTER_INTERVAL_END", time_format(text, launch->nominal_usec));
+        }
     }
     env_needs(&env, spec);
     for (size_t i = 0; i < spec->n_env; i++)
         if (!is_reserved(spec->env[i].key))
-            env_set(&env, spec->env[i].key, spec->env[i].value);
+            env_set(&env, spec->env[i].key, launch_times_expand(times, arena, spec->env[i].value));
     env.list[env.n] = NULL;
     return env.list;
 }

@@ -79,6 +79,34 @@ usec_t schedule_next(const struct trigger *trigger, const struct tz *tz, usec_t 
     return next;
 }
 
+usec_t schedule_prev(const struct trigger *trigger, const struct tz *tz, usec_t first_usec, usec_t before)
+{
+    must(trigger != NULL);
+    const usec_t most_usec = (usec_t)400 * 366 * DAY_SEC * USEC_PER_SEC;
+    // schedule_next() never goes back as its argument grows, so the last argument that gives something before `before` leads to the wanted
+    // instant: look for it first in growing strides, then by halves.
+    usec_t no = before, yes = usec_sub(before, 1);
+    for (usec_t stride = USEC_PER_MIN; schedule_next(trigger, tz, first_usec, yes) >= before; stride *= 4) {
+        if (stride > most_usec)
+            return USEC_NEVER;
+        no = yes;
+        yes = usec_sub(before, stride);
+    }
+    while (no - yes > 1) {
+        usec_t first = schedule_next(trigger, tz, first_usec, yes);
+        must(first > yes && first < before);
+        if (schedule_next(trigger, tz, first_usec, first) >= before)
+            return first;
+        yes = first;
+        usec_t middle = yes + (no - yes) / 2;
+        if (schedule_next(trigger, tz, first_usec, middle) < before)
+            yes = middle;
+        else
+            no = middle;
+    }
+    return schedule_next(trigger, tz, first_usec, yes);
+}
+
 usec_t schedule_jitter(const struct trigger *trigger, uint64_t job_id, usec_t instant)
 {
     must(trigger->jitter_usec >= 0);

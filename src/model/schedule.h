@@ -15,5 +15,8 @@ usec_t schedule_next(const struct trigger *, const struct tz *tz, usec_t first_u
 
 #define SCHEDULE_WINDOWS_MAX 1000
 
+// The last instant before `before`, likewise; USEC_NEVER when there is none within 400 years.
+usec_t schedule_prev(const struct trigger *, const struct tz *tz, usec_t first_usec, usec_t before);
+
 // By how much the fire of an instant is put off: a number of the range 0..jitter_usec that job and instant give, always the same.
 usec_t schedule_jitter(const struct trigger *, uint64_t job_id, usec_t instant);

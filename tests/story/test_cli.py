@@ -4,6 +4,7 @@
 Every command of spec/commands.def is covered by at least one test below; a test at the end counts them.
 """
 
+import datetime as dt
 import json
 import os
 import pathlib
@@ -479,6 +480,21 @@ def test_crontabs_of_debian(fleet, tmp_path):
     done = fleet("start", "p-cat", "--follow")
     assert (done.code, done.out) == (0, "hello\nthere\nyou\n")
     fleet.ok("delete", "p-cat")
+
+
+@covers("fires")
+def test_a_command_knows_its_times(fleet):
+    fleet.ok("apply", "-f", "-", stdin='name: tack\ncommand: [echo, "{{interval.start}}", "{{nominal}}", "{{.State}}"]\nschedule: "@every 1s"\n'
+                                       "resources: {cpu: 50m}\n")
+    fleet.wait_for(lambda: [f for f in fleet.json("fires", "tack")["fires"] if f["run_id"]], "the job to fire")
+    fire = [f for f in fleet.json("fires", "tack", "--max", "5")["fires"] if f["run_id"]][-1]
+    fleet("wait", str(fire["run_id"]), "--for", "20s")
+    start, nominal, other = fleet.ok("logs", str(fire["run_id"])).split()
+    assert nominal == fire["nominal_at"] and other == "{{.State}}"
+    assert dt.datetime.fromisoformat(nominal[:-1]) - dt.datetime.fromisoformat(start[:-1]) == dt.timedelta(seconds=1)
+    assert re.search(r"^20\d\d-", fleet.ok("fires", "tack"), re.M)
+    assert fleet("fires").code == 64 or fleet("fires").code == 65
+    fleet.ok("delete", "tack")
 
 
 def test_history_of_fires(fleet):

@@ -110,12 +110,40 @@ static void test_jitter(void **state)
     assert_int_equal(schedule_jitter(&trigger, 7, USEC_NEVER), 0);
 }
 
+// Backwards it finds what it found forwards.
+static void test_previous(void **state)
+{
+    const struct tz *berlin = tz_find("Europe/Berlin");
+    struct trigger triggers[] = {hourly(), hourly(), every_minutes(7), every_minutes(7)};
+    between(&triggers[1], 22, 2);
+    between(&triggers[3], 1, 4);
+    triggers[3].until_usec = at("2026-10-27T00:00:00Z");
+    usec_t first = at("2026-10-24T00:03:00Z");
+    for (size_t i = 0; i < 4; i++) {
+        usec_t before = schedule_next(&triggers[i], berlin, first, first);
+        for (int k = 0; k < 40; k++) {
+            usec_t next = schedule_next(&triggers[i], berlin, first, before);
+            if (next == USEC_NEVER)
+                break;
+            assert_int_equal(schedule_prev(&triggers[i], berlin, first, next), before);
+            assert_int_equal(schedule_prev(&triggers[i], berlin, first, next + 1), next);
+            before = next;
+        }
+    }
+    triggers[2].from_usec = at("2026-10-25T00:00:00Z");
+    assert_true(schedule_prev(&triggers[2], NULL, first, at("2026-10-25T00:00:00Z")) == USEC_NEVER);
+    struct trigger once = {.kind = TRIGGER_AT, .at_usec = 5000};
+    assert_int_equal(schedule_prev(&once, NULL, 0, 6000), 5000);
+    assert_true(schedule_prev(&once, NULL, 0, 5000) == USEC_NEVER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_validity),
         cmocka_unit_test(test_window_of_the_day),
         cmocka_unit_test(test_a_window_without_instants_ends),
+        cmocka_unit_test(test_previous),
         cmocka_unit_test(test_jitter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nominal times and data intervals for commands. See exec/launch_time.h.
+#include "exec/launch_time.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/tz.h"
+#include "model/schedule.h"
+
+static const struct tz *zone_of(const struct trigger *trigger)
+{
+    return tz_find(trigger->zone != NULL ? trigger->zone : "UTC");
+}
+
+void launch_times_init(struct launch_times *times, const struct job_spec *spec, usec_t nominal_usec)
+{
+    must(times != NULL && spec != NULL);
+    *times = (struct launch_times){.nominal_usec = nominal_usec, .tz = tz_find("UTC")};
+    if (nominal_usec == 0 || spec->n_triggers == 0)
+        return;
+    if (zone_of(&spec->triggers[0]) != NULL)
+        times->tz = zone_of(&spec->triggers[0]);
+    usec_t latest = USEC_NEVER;
+    for (size_t i = 0; i < spec->n_triggers; i++) {
+        const struct trigger *trigger = &spec->triggers[i];
+        if (trigger->kind == TRIGGER_EVERY && spec->n_triggers > 1)
+            return; // whose lattice the nominal time lies on is not known
+        // An interval has this instant on its lattice, so any beginning of the same remainder will do.
+        usec_t first = trigger->kind == TRIGGER_EVERY ? nominal_usec % trigger->every_usec : 0;
+        usec_t before = schedule_prev(trigger, zone_of(trigger), first, nominal_usec);
+        if (before != USEC_NEVER && (latest == USEC_NEVER || before > latest))
+            latest = before;
+    }
+    times->has_interval = latest != USEC_NEVER;
+    times->interval_usec = times->has_interval ? latest : 0;
+}
+
+static const char *date_text(struct arena *arena, const struct tz *tz, usec_t instant)
+{
+    int64_t sec = instant / USEC_PER_SEC;
+    int64_t local_sec = sec + tz_offset(tz, sec);
+    int64_t year = 0;
+    int month = 0, day = 0;
+    civil_from_days(local_sec / 86400 - (local_sec % 86400 < 0), &year, &month, &day);
+    return arena_printf(arena, "%04" PRId64 "-%02d-%02d", year, month, day);
+}
+
+// What stands for a name of len bytes, or NULL.
+static const char *value_of(const struct launch_times *times, struct arena *arena, const char *name, size_t len)
+{
+    static const char date[] = ".date";
+    bool dated = len > sizeof(date) - 1 && memcmp(name + len - (sizeof(date) - 1), date, sizeof(date) - 1) == 0;
+    if (dated)
+        len -= sizeof(date) - 1;
+    bool start = len == 14 && memcmp(name, "interval.start", 14) == 0;
+    bool end = len == 12 && memcmp(name, "interval.end", 12) == 0;
+    bool nominal = len == 7 && memcmp(name, "nominal", 7) == 0;
+    if (!(nominal ? times->nominal_usec != 0 : (start || end) && times->has_interval))
+        return NULL;
+    usec_t instant = start ? times->interval_usec : times->nominal_usec;
+    char text[40];
+    return dated ? date_text(arena, times->tz, instant) : arena_strdup(arena, time_format(text, instant));
+}
+
+const char *launch_times_expand(const struct launch_times *times, struct arena *arena, const char *text)
+{
+    must(times != NULL && arena != NULL && text != NULL);
+    const char *done = NULL; // what has been replaced so far
+    const char *from = text;
+    for (const char *open = strstr(text, "{{"); open != NULL; open = strstr(open, "{{")) {
+        const char *close = strstr(open, "}}");
+        if (close == NULL)
+            break;
+        const char *value = value_of(times, arena, open + 2, (size_t)(close - open - 2));
+        if (value == NULL) {
+            open += 2;
+            continue;
+        }
+        done = arena_printf(arena, "%s%.*s%s", done != NULL ? done : "", (int)(open - from), from, value);
+        from = open = close + 2;
+    }
+    return done != NULL ? arena_printf(arena, "%s%s", done, from) : text;
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nominal times and data intervals in commands.
+
+#include "exec/launch_time.h"
+
+#include "codec/cron_text.h"
+#include "tests/unit/test.h"
+
+static usec_t at(const char *text)
+{
+    usec_t usec = 0;
+    assert_int_equal(time_parse(text, &usec, NULL), 0);
+    return usec;
+}
+
+static struct trigger cron(const char *text, const char *zone)
+{
+    struct trigger trigger = {.zone = zone};
+    assert_int_equal(schedule_text_parse(text, "a/b", &trigger, NULL), 0);
+    return trigger;
+}
+
+static void expect(const struct trigger *triggers, size_t n, const char *nominal, const char *text, const char *wanted)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct job_spec spec = {.triggers = triggers, .n_triggers = n};
+    struct launch_times times;
+    launch_times_init(&times, &spec, nominal != NULL ? at(nominal) : 0);
+    assert_string_equal(launch_times_expand(&times, &arena, text), wanted);
+    arena_release(&arena);
+}
+
+static void test_cron(void **state)
+{
+    struct trigger daily = cron("0 0 * * *", "Europe/Berlin");
+    expect(&daily, 1, "2026-11-22T23:00:00Z", "--from={{interval.start}} --to={{interval.end}}",
+           "--from=2026-11-21T23:00:00.000Z --to=2026-11-22T23:00:00.000Z");
+    expect(&daily, 1, "2026-11-22T23:00:00Z", "{{interval.start.date}}/{{nominal.date}}", "2026-11-22/2026-11-23");
+    // The day of the change has 25 hours.
+    expect(&daily, 1, "2026-10-25T23:00:00Z", "{{interval.start}}", "2026-10-24T22:00:00.000Z");
+    struct trigger both[] = {cron("0 12 * * *", "UTC"), daily};
+    expect(both, 2, "2026-11-22T23:00:00Z", "{{interval.start}}", "2026-11-22T12:00:00.000Z");
+}
+
+static void test_windows_and_intervals(void **state)
+{
+    struct trigger hourly = cron("@hourly", "UTC");
+    hourly.has_between = true;
+    hourly.between_first_sec = 8 * 3600;
+    hourly.between_last_sec = 18 * 3600;
+    // The first fire of a day takes what came since the last one of the day before.
+    expect(&hourly, 1, "2026-11-23T08:00:00Z", "{{interval.start}}", "2026-11-22T18:00:00.000Z");
+    hourly.from_usec = at("2026-11-23T08:00:00Z");
+    expect(&hourly, 1, "2026-11-23T08:00:00Z", "{{interval.start}} {{nominal}}", "{{interval.start}} 2026-11-23T08:00:00.000Z");
+    struct trigger every = {.kind = TRIGGER_EVERY, .every_usec = 90 * USEC_PER_SEC};
+    expect(&every, 1, "2026-11-23T08:00:07.5Z", "{{interval.start}}", "2026-11-23T07:58:37.500Z");
+    struct trigger mixed[] = {every, hourly};
+    expect(mixed, 2, "2026-11-23T08:00:00Z", "{{interval.start}}", "{{interval.start}}");
+}
+
+static void test_what_is_not_known_stays(void **state)
+{
+    struct trigger daily = cron("0 0 * * *", "UTC");
+    expect(&daily, 1, NULL, "rm -r /data/{{nominal.date}}", "rm -r /data/{{nominal.date}}");
+    expect(&daily, 1, "2026-11-23T00:00:00Z", "{{.State}} {{nominal", "{{.State}} {{nominal");
+    expect(&daily, 1, "2026-11-23T00:00:00Z", "{{x}}{{nominal.date}}{{ nominal }}{{}}.date", "{{x}}2026-11-23{{ nominal }}{{}}.date");
+    expect(&daily, 1, "2026-11-23T00:00:00Z", "{{{{nominal.date}}", "{{2026-11-23");
+    expect(NULL, 0, "2026-11-23T00:00:00Z", "", "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cron),
+        cmocka_unit_test(test_windows_and_intervals),
+        cmocka_unit_test(test_what_is_not_known_stays),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
