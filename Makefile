@@ -11,6 +11,9 @@ PYTEST ?= /usr/bin/python3 -m pytest -q
 PYTEST_JOBS ?= 4
 FUZZ_SECONDS ?= 20
 N ?= 100000
+ROUNDS ?= 10
+SEED ?=
+FAULTS ?=
 BENCH ?=
 KEEP ?=
 
@@ -24,11 +27,11 @@ LOCK = exec 9<.; flock 9
 
 # The folders of black-box tests that exist and hold tests.
 BLACK_BOX = $(patsubst %/,%,$(sort $(dir $(wildcard tests/unit/tools/test_*.py tests/contract/test_*.py \
-	tests/story/test_*.py tests/issues/test_*.py))))
+	tests/story/test_*.py tests/issues/test_*.py tests/checker/test_*.py))))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build test unit asan tidy blackbox oracle demo bench fuzz reference install clean
+.PHONY: help deps build test unit asan tidy stories blackbox oracle demo bench fuzz reference install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -60,7 +63,8 @@ $(BUILD_FUZZ)/build.ninja: $(BUILD_FILES) | deps
 	-Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false; fi >/dev/null
 	@touch $@
 
-test: deps build unit asan tidy blackbox ## everything: build, unit tests, sanitizers, house rules, black-box tests
+test: deps build unit asan tidy stories ## everything: build, unit tests, sanitizers, house rules, black-box tests, one round of the checker
+	@tests/checker/run.py --rounds 1 --seconds 6
 
 unit: build ## the tests in C
 	@meson test -C $(BUILD) --no-rebuild --quiet --print-errorlogs
@@ -73,8 +77,11 @@ asan: $(BUILD_ASAN)/build.ninja ## the tests in C under the address and undefine
 tidy: ## the house rules
 	@tools/tidy
 
-blackbox: build ## the tests of the program as a whole
+stories: build ## the tests of the program as a whole
 	@$(PYTEST) -n $(PYTEST_JOBS) --dist loadfile $(BLACK_BOX)
+
+blackbox: build ## ROUNDS of real processes under faults, judged from outside (SEED=n repeats, FAULTS=cut,outage picks)
+	@tests/checker/run.py --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS))
 
 oracle: build ## cron against croniter and cron-parser over N instants in all zones (needs a package registry)
 	@/usr/bin/python3 tests/contract/cron_oracle.py $(N)
