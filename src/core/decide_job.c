@@ -73,6 +73,13 @@ static int apply_check(struct decision *d, const struct ev_apply *ev, const stru
     return limits_check(core->options.limits, LIMIT_JOBS, (int64_t)map_len(&core->jobs) + 1, "the number of jobs", err);
 }
 
+// What has come due is decided by the definition under which it came due, before somebody changes that.
+static void decide_due_before(struct decision *d, struct job *job)
+{
+    while (job->state == JOB_ACTIVE && heap_contains(&job->timer) && job->timer.key <= d->event->wall_usec)
+        decide_due_fires(d, job);
+}
+
 void on_apply(struct decision *d)
 {
     const struct ev_apply *ev = &d->event->apply;
@@ -89,6 +96,8 @@ void on_apply(struct decision *d)
         decide_reply(d, rc, &err);
         return;
     }
+    if (job && !same)
+        decide_due_before(d, job);
     uint64_t job_id = job ? job->id : core->next_job;
     uint32_t version = job ? job->version : 0;
     if (!same) {
@@ -157,6 +166,8 @@ void on_job_hold(struct decision *d)
     }
     uint64_t job_id = job->id;
     bool same = job->state == ev->to;
+    if (!same && ev->to == JOB_HELD)
+        decide_due_before(d, job);
     if (!same) {
         struct rec_job_state rec = {.job_id = job_id, .to = ev->to};
         if (ev->to == JOB_ACTIVE) { // instants that passed while it was held are not made up for

@@ -278,6 +278,50 @@ static void test_hold_and_delete(void **state)
     world_release(&w);
 }
 
+// What has come due before somebody holds or changes the job is decided first, by the definition under which it came due.
+static void test_due_instants_survive_hold_and_update(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    apply(&w, every(&w, "tick", 10 * USEC_PER_SEC));
+    w.wall += 15 * USEC_PER_SEC;
+    struct job_spec *changed = every(&w, "tick", 10 * USEC_PER_SEC);
+    changed->priority = 7;
+    apply(&w, changed);
+    assert_int_equal(world_count(&w, REC_JOB_FIRED), 1);
+    w.wall += 10 * USEC_PER_SEC;
+    struct event hold = {.kind = EV_JOB_HOLD, .request = 1, .job_hold = {"default", "tick", JOB_HELD}};
+    world_step(&w, &hold);
+    assert_int_equal(world_count(&w, REC_JOB_FIRED), 1);
+    assert_int_equal(job(&w, "tick").state, JOB_HELD);
+    world_check_replay(&w);
+    world_release(&w);
+}
+
+// An instant that was decided is not decided again when the clock is put back, whatever people do to the job meanwhile.
+static void test_a_clock_put_back_fires_nothing_twice(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    apply(&w, every(&w, "tick", 10 * USEC_PER_SEC));
+    world_pass(&w, 100 * USEC_PER_SEC);
+    usec_t next = job(&w, "tick").next_usec;
+    w.wall -= 60 * USEC_PER_SEC;
+    struct event hold = {.kind = EV_JOB_HOLD, .request = 1, .job_hold = {"default", "tick", JOB_HELD}};
+    world_step(&w, &hold);
+    hold.job_hold.to = JOB_ACTIVE;
+    world_step(&w, &hold);
+    assert_int_equal(job(&w, "tick").next_usec, next);
+    struct job_spec *changed = every(&w, "tick", 10 * USEC_PER_SEC);
+    changed->priority = 7;
+    apply(&w, changed);
+    assert_int_equal(job(&w, "tick").next_usec, next);
+    world_check_replay(&w);
+    world_release(&w);
+}
+
 static void test_a_schedule_that_never_fires_is_refused(void **state)
 {
     (void)state;
@@ -380,6 +424,8 @@ int main(void)
         cmocka_unit_test(test_misfire_after_an_outage),
         cmocka_unit_test(test_misfire_after_is_a_setting),
         cmocka_unit_test(test_hold_and_delete),
+        cmocka_unit_test(test_due_instants_survive_hold_and_update),
+        cmocka_unit_test(test_a_clock_put_back_fires_nothing_twice),
         cmocka_unit_test(test_a_schedule_that_never_fires_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
