@@ -143,6 +143,7 @@ void core_step(struct core *core, const struct event *event, struct outbox *out)
     must(event->kind > 0 && event->kind < EV_KINDS);
     must(!core->loading);
     must(core->epoch > 0 || event->kind == EV_LEAD);
+    clock_look(core, event);
     struct decision decision = {.core = core, .out = out, .event = event};
     functions[event->kind](&decision);
     decide_settle(&decision);
@@ -164,6 +165,9 @@ usec_t core_deadline(const struct core *core, usec_t wall_usec, usec_t mono_usec
     wait = until(&core->task_timers, wall_usec, wait);
     wait = until(&core->job_timers, wall_usec, wait);
     wait = until(&core->leases, mono_usec, wait);
+    usec_t watch = clock_watch_usec(core);
+    if (watch != USEC_NEVER)
+        wait = usec_min(wait, usec_max(watch - mono_usec, 0));
     return wait;
 }
 

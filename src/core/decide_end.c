@@ -12,7 +12,7 @@ static enum task_state again(const struct task *task, usec_t now, usec_t *ret_re
     if (uncounted <= UNCOUNTED_AT_ONCE)
         return TASK_PENDING;
     uint32_t doublings = uncounted - UNCOUNTED_AT_ONCE < 9 ? uncounted - UNCOUNTED_AT_ONCE : 9;
-    *ret_retry = usec_add(now, USEC_PER_SEC << doublings);
+    *ret_retry = usec_add(now, usec_min(USEC_PER_SEC << doublings, UNCOUNTED_WAIT_MAX_USEC));
     return TASK_BACKOFF;
 }
 

@@ -24,6 +24,9 @@ enum {
     UNCOUNTED_AT_ONCE = 3,    // attempts that were lost before waits between them begin
 };
 
+// Waits between lost attempts grow up to this.
+#define UNCOUNTED_WAIT_MAX_USEC (USEC_PER_SEC << 9)
+
 _Static_assert((int)DIMS_MAX >= (int)RES_BUILTIN, "the built-in resources need a place");
 
 struct amounts {
@@ -221,6 +224,7 @@ struct core {
     struct prng prng;
     struct heap run_timers, task_timers, job_timers; // wall clock
     struct heap leases;                              // monotonic clock
+    usec_t stepped_mono_usec, wall_offset_usec;      // of the last event: its monotonic time, and wall less monotonic
     struct heap ready_classes;
     struct list parked_classes, to_settle;
     // While a snapshot is being loaded: indexes are built by core_load_done.
@@ -337,6 +341,10 @@ void task_free(struct core *, struct task *);
 void task_move(struct core *, struct task *, enum task_state);
 void task_hold_resources(struct core *, struct task *, struct node *);
 void task_free_resources(struct core *, struct task *);
+
+// clock.c: called with every event, before it is decided
+void clock_look(struct core *, const struct event *);
+usec_t clock_watch_usec(const struct core *); // monotonic: when the leader wants to be called to see that it was not away
 
 // node.c
 struct node *core_node(const struct core *, uint32_t node_id);

@@ -55,7 +55,11 @@ static void settle_run(struct decision *d, struct run *run)
     if (run->n_waits == 0 && run->spec->start_at_usec <= d->event->wall_usec) {
         struct record record = {.kind = REC_RUN_ELIGIBLE, .run_eligible = {.run_id = run->id}};
         decide_emit(d, &record);
+        return;
     }
+    // Its start time is still to come, or again, since the clock was put back.
+    if (run->n_waits == 0)
+        run_arm(d->core, run);
 }
 
 void decide_settle(struct decision *d)
