@@ -230,7 +230,7 @@ static void core_renew(struct agent_core *core, usec_t sent_boot_usec, usec_t le
 }
 
 // The leader wants no report of this fence: its end is durable, or it was given up. It ends here too, if it has not.
-static void core_verdict(struct agent_core *core, uint64_t fence)
+static void core_verdict_forget(struct agent_core *core, uint64_t fence)
 {
     struct attempt *attempt = attempts_find(&core->attempts, fence);
     if (attempt == NULL)
@@ -243,6 +243,16 @@ static void core_verdict(struct agent_core *core, uint64_t fence)
     core_stop(core, attempt, OUTCOME_LEASE);
 }
 
+// The leader has given this fence up and sends no other work until it hears that it has ended, so its end is told whatever happens.
+static void core_verdict_kill(struct agent_core *core, uint64_t fence)
+{
+    struct attempt *attempt = attempts_find(&core->attempts, fence);
+    if (attempt == NULL)
+        core_not_started(core, fence, OUTCOME_NOT_STARTED, "it is not here");
+    else if (attempt->phase != PHASE_ENDED)
+        core_stop(core, attempt, OUTCOME_LEASE);
+}
+
 static void core_verdicts(struct agent_core *core, const struct fx_welcome *welcome)
 {
     // An earlier verdict counts no more: this leader may hold the attempt.
@@ -250,9 +260,9 @@ static void core_verdicts(struct agent_core *core, const struct fx_welcome *welc
          attempt = attempts_next(&core->attempts, ATTEMPTS_ALIVE, attempt))
         attempts_silence(&core->attempts, attempt, false);
     for (size_t i = 0; i < welcome->n_forget; i++)
-        core_verdict(core, welcome->forget[i]);
+        core_verdict_forget(core, welcome->forget[i]);
     for (size_t i = 0; i < welcome->n_kill; i++)
-        core_verdict(core, welcome->kill[i]);
+        core_verdict_kill(core, welcome->kill[i]);
 }
 
 static int on_welcome(struct agent_core *core, usec_t boot_usec, const struct wire_message *message, struct err *err)

@@ -122,6 +122,8 @@ static void reconcile(struct decision *d, struct node *node, const struct ev_nod
         decide_emit(d, &record);
     }
     decide_give_up(d, node, same_spawner ? OUTCOME_NOT_STARTED : OUTCOME_LOST, keep, n_keep);
+    // What still runs there uses what was freed here when it was given up.
+    node_set_unwanted(d->core, node, kill, n_kill);
     welcome->kill = kill;
     welcome->n_kill = n_kill;
     welcome->forget = forget;
@@ -261,6 +263,8 @@ void on_node_report(struct decision *d)
     if (!node)
         return;
     report_started(d, node, report);
+    for (size_t i = 0; node->n_unwanted > 0 && i < report->n_ended; i++)
+        node_unwanted_ended(d->core, node, report->ended[i].fence);
     decide_ends(d, node, report->ended, report->n_ended);
     decide_effect(d, FX_ACK, report->session)->ack.report_id = report->report_id;
 }

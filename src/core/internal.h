@@ -186,6 +186,8 @@ struct node {
     // Transient.
     uint64_t session; // 0: none
     struct heap_node lease; // core.leases, monotonic time at which the node is given up
+    uint64_t *unwanted; // fences that still run there and were given up, owned: nothing is placed before they have ended
+    size_t n_unwanted;
     bool freed; // something became free since the last pass
     struct start_order *orders; // of this pass, in the turn's arena
     size_t n_orders, cap_orders;
@@ -354,6 +356,8 @@ struct node *node_add(struct core *, uint32_t node_id);
 void node_describe(struct core *, struct node *, const struct node_info *);
 void node_remove(struct core *, struct node *);
 void node_free(struct node *);
+void node_set_unwanted(struct core *, struct node *, const uint64_t *fences, size_t n); // copied
+void node_unwanted_ended(struct core *, struct node *, uint64_t fence);
 void node_info_copy(struct arena *, struct node_info *to, const struct node_info *from);
 bool node_info_equal(const struct node_info *, const struct node_info *);
 
@@ -365,7 +369,7 @@ uint64_t amounts_times(const struct amounts *needs, uint32_t dims, const struct 
 
 static inline bool node_open(const struct node *node)
 {
-    return node->state == NODE_ONLINE && node->admission == ADMIT_OPEN && node->session != 0;
+    return node->state == NODE_ONLINE && node->admission == ADMIT_OPEN && node->session != 0 && node->n_unwanted == 0;
 }
 
 // apply_job.c, apply_run.c: building blocks that loading a snapshot shares with the fold.

@@ -123,8 +123,34 @@ void node_describe(struct core *core, struct node *node, const struct node_info 
     core->nodes_changed = true;
 }
 
+void node_set_unwanted(struct core *core, struct node *node, const uint64_t *fences, size_t n)
+{
+    mem_free(node->unwanted);
+    node->unwanted = NULL;
+    node->n_unwanted = n;
+    if (n > 0) {
+        node->unwanted = mem_alloc_array(n, sizeof(*fences));
+        memcpy(node->unwanted, fences, n * sizeof(*fences));
+    }
+    node->freed = true;
+    core->nodes_changed = true;
+}
+
+void node_unwanted_ended(struct core *core, struct node *node, uint64_t fence)
+{
+    for (size_t i = 0; i < node->n_unwanted; i++) {
+        if (node->unwanted[i] != fence)
+            continue;
+        node->unwanted[i] = node->unwanted[--node->n_unwanted];
+        node->freed = true;
+        core->nodes_changed = true;
+        return;
+    }
+}
+
 void node_free(struct node *node)
 {
+    mem_free(node->unwanted);
     if (node->info.name)
         arena_release(&node->arena);
     mem_free(node);

@@ -174,7 +174,7 @@ struct fx_welcome {
     uint64_t epoch;
     usec_t lease_usec;
     usec_t heartbeat_usec;
-    const uint64_t *kill; // fences that must be ended and are not reported on
+    const uint64_t *kill; // fences that must be ended; their ends are told like any other, and no new work comes before
     size_t n_kill;
     const uint64_t *forget; // fences whose end is durable already
     size_t n_forget;

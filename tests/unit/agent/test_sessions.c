@@ -117,12 +117,16 @@ static void test_verdicts_of_the_leader(void **state)
     assert_int_equal(hello(world, NULL), 4);
     uint64_t kill[] = {1, 2, 3, 50}, forget[] = {4, 51};
     assert_int_equal(welcome(world, 5, kill, 4, forget, 2), 0);
-    expect(world, "forget 4;stop 1 lease;stop 2 lease;forget 3;");
+    // The leader sends nothing else before it has heard of every end, whatever became of it.
+    expect(world, "forget 4;stop 1 lease;stop 2 lease;report 1 -3:succeeded -50:not_started;");
     started(world, 2);
     ended(world, 1);
     ended(world, 2);
     flush(world);
-    expect(world, "forget 1;forget 2;"); // and no report
+    expect(world, "report 2 -1:succeeded -2:succeeded;");
+    ack(world, 1);
+    ack(world, 2);
+    expect(world, "forget 3;forget 1;forget 2;");
     reconnect(world, 0);
 }
 

@@ -64,6 +64,10 @@ static void test_a_lost_node_gives_its_tasks_back(void **state)
     assert_int_equal(welcome->welcome.n_kill, 1);
     assert_int_equal(welcome->welcome.kill[0], fence);
     assert_int_equal(welcome->welcome.n_forget, 1);
+    // Until it has, what it uses is not given away again.
+    world_plan(&w);
+    assert_null(world_effect(&w, FX_START, 0));
+    world_report_end(&w, w.next_session, fence, OUTCOME_LEASE, 0);
     world_plan(&w);
     assert_int_equal(world_effect(&w, FX_START, 0)->start.order[0].attempt, 2);
     world_check_replay(&w);
