@@ -7,8 +7,6 @@
 
 #include "sim/internal.h"
 
-static const usec_t late_usec = 60 * USEC_PER_SEC;
-
 // Minutes and hours of the expressions that workload.c writes: "*/N * * * *" and "0 H * * *", in UTC.
 static void read_cron(struct t_trigger *trigger, const struct trigger *from)
 {
@@ -81,7 +79,7 @@ static void on_fired(struct sim *sim, const struct record *record)
     bool counted = skipped < 0 || skipped == told || (told >= most - 1 && skipped >= told);
     hold(sim, INV_FIRES_ACCOUNTED, counted, "between the instants %" PRId64 " and %" PRId64 " of job %" PRIu64 " lie %" PRId64 " that were not decided, %" PRId64 " are told of",
          rec->nominal_usec, rec->next_usec, job->id, skipped, told);
-    bool late = record->at_usec - rec->nominal_usec > late_usec;
+    bool late = record->at_usec - rec->nominal_usec > sim->limits.value[LIMIT_MISFIRE_AFTER];
     hold(sim, INV_FIRES_ACCOUNTED, late || told <= 0, "job %" PRIu64 " skips instants although it is not late", job->id);
     hold(sim, INV_FIRES_ACCOUNTED, rec->next_usec > rec->nominal_usec, "job %" PRIu64 " goes back to the instant %" PRId64, job->id, rec->next_usec);
     if (rec->outcome == FIRE_STARTED) {
@@ -134,12 +132,21 @@ static void on_applied(struct sim *sim, const struct record *record)
     job->overlap = rec->spec->overlap;
     job->misfire = rec->spec->misfire;
     must(rec->spec->n_triggers <= sizeof(job->triggers) / sizeof(job->triggers[0]));
+    size_t n_before = job->n_triggers;
     job->n_triggers = rec->spec->n_triggers;
     for (size_t i = 0; i < job->n_triggers; i++) {
         const struct trigger *from = &rec->spec->triggers[i];
-        job->triggers[i] = (struct t_trigger){.kind = from->kind, .every_usec = from->every_usec, .at_usec = from->at_usec, .next_usec = rec->next_usec[i],
-                                              .last_usec = INT64_MIN};
-        read_cron(&job->triggers[i], from);
+        struct t_trigger before = job->triggers[i];
+        struct t_trigger *trigger = &job->triggers[i];
+        *trigger = (struct t_trigger){.kind = from->kind, .every_usec = from->every_usec, .at_usec = from->at_usec, .next_usec = rec->next_usec[i],
+                                      .last_usec = INT64_MIN};
+        read_cron(trigger, from);
+        bool same = rec->version > 1 && i < n_before && before.kind == trigger->kind && before.every_usec == trigger->every_usec && before.at_usec == trigger->at_usec &&
+                    before.minute_step == trigger->minute_step && before.hour == trigger->hour;
+        if (same && job->state == JOB_ACTIVE) // it goes on where it was
+            trigger->last_usec = before.last_usec;
+        if (same && rec->next_usec[i] == before.next_usec)
+            continue;
         hold(sim, INV_FIRES_ACCOUNTED, count_between(job, &job->triggers[i], record->at_usec, rec->next_usec[i], 2) <= 0,
              "job %" PRIu64 " begins with the instant %" PRId64 ", but one before it is due", job->id, rec->next_usec[i]);
     }
