@@ -195,6 +195,7 @@ static void on_submitted(struct sim *sim, const struct record *record)
         hold(sim, INV_FIRE_HAS_RUN, job->expect_run == rec->run_id, "job %" PRIu64 " fired run %" PRIu64 ", but run %" PRIu64 " follows", job->id,
              job->expect_run, rec->run_id);
     job->expect_run = 0;
+    run->alone = rec->nominal_usec != 0 && job->overlap != OVERLAP_ALLOW;
     job->n_active++;
 }
 

@@ -50,6 +50,7 @@ struct t_run {
     uint32_t n_active, n_ended;
     uint32_t ended[TASK_STATES];
     bool holds_key;
+    bool alone; // it may not run beside an older run of its job
     bool archived; // the history has it
     bool dropped;  // the core let go of it
     bool cancelled_acked;
@@ -99,7 +100,7 @@ struct t_job {
     enum job_state state;
     enum overlap overlap;
     enum misfire misfire;
-    usec_t first_usec;
+    usec_t first_usec, decided_usec; // the latest instant that was decided
     struct t_trigger triggers[4];
     size_t n_triggers;
     uint32_t n_active;

@@ -92,8 +92,10 @@ static void on_fired(struct sim *sim, const struct record *record)
              overlap_name(job->overlap), going_on);
         hold(sim, INV_OVERLAP, job->overlap == OVERLAP_ALLOW || job->overlap == OVERLAP_REPLACE || job->n_active == 0,
              "job %" PRIu64 " (overlap %s) starts a run beside %u others", job->id, overlap_name(job->overlap), job->n_active);
-        job->expect_run = rec->run_id;
     }
+    if (rec->outcome == FIRE_STARTED || rec->outcome == FIRE_QUEUED)
+        job->expect_run = rec->run_id;
+    job->decided_usec = usec_max(job->decided_usec, rec->n_missed > 0 ? record->at_usec : rec->nominal_usec);
     trigger->last_usec = rec->nominal_usec;
     trigger->next_usec = rec->next_usec;
 }
@@ -132,22 +134,14 @@ static void on_applied(struct sim *sim, const struct record *record)
     job->overlap = rec->spec->overlap;
     job->misfire = rec->spec->misfire;
     must(rec->spec->n_triggers <= sizeof(job->triggers) / sizeof(job->triggers[0]));
-    size_t n_before = job->n_triggers;
     job->n_triggers = rec->spec->n_triggers;
     for (size_t i = 0; i < job->n_triggers; i++) {
         const struct trigger *from = &rec->spec->triggers[i];
-        struct t_trigger before = job->triggers[i];
-        struct t_trigger *trigger = &job->triggers[i];
-        *trigger = (struct t_trigger){.kind = from->kind, .every_usec = from->every_usec, .at_usec = from->at_usec, .next_usec = rec->next_usec[i],
-                                      .last_usec = INT64_MIN};
-        read_cron(trigger, from);
-        bool same = rec->version > 1 && i < n_before && before.kind == trigger->kind && before.every_usec == trigger->every_usec && before.at_usec == trigger->at_usec &&
-                    before.minute_step == trigger->minute_step && before.hour == trigger->hour;
-        if (same && job->state == JOB_ACTIVE) // it goes on where it was
-            trigger->last_usec = before.last_usec;
-        if (same && rec->next_usec[i] == before.next_usec)
-            continue;
-        hold(sim, INV_FIRES_ACCOUNTED, count_between(job, &job->triggers[i], record->at_usec, rec->next_usec[i], 2) <= 0,
+        // Whatever was decided before, also by another definition while the clock was ahead, is not decided again.
+        job->triggers[i] = (struct t_trigger){.kind = from->kind, .every_usec = from->every_usec, .at_usec = from->at_usec, .next_usec = rec->next_usec[i],
+                                              .last_usec = job->decided_usec};
+        read_cron(&job->triggers[i], from);
+        hold(sim, INV_FIRES_ACCOUNTED, count_between(job, &job->triggers[i], usec_max(record->at_usec, job->decided_usec), rec->next_usec[i], 2) <= 0,
              "job %" PRIu64 " begins with the instant %" PRId64 ", but one before it is due", job->id, rec->next_usec[i]);
     }
 }

@@ -8,6 +8,15 @@
 
 // ---- placement
 
+static void check_alone(struct sim *sim, const struct t_run *run)
+{
+    for (struct list *pos = sim->truth.live.next; pos != &sim->truth.live && run->alone; pos = pos->next) {
+        const struct t_run *other = list_entry(pos, struct t_run, link);
+        hold(sim, INV_OVERLAP, other->job_id != run->job_id || other->id >= run->id, "run %" PRIu64 " of job %" PRIu64 " starts beside run %" PRIu64, run->id,
+             run->job_id, other->id);
+    }
+}
+
 static void check_may_place(struct sim *sim, const struct t_run *run, const struct t_node *node, usec_t at_usec)
 {
     hold(sim, INV_CANCEL_FINAL, run->state == RUN_PENDING || run->state == RUN_RUNNING, "a task of run %" PRIu64 ", which is %s, is placed", run->id,
@@ -96,6 +105,8 @@ static void on_placed(struct sim *sim, const struct record *record)
     if (sim->failed)
         return;
     check_may_place(sim, run, node, record->at_usec);
+    if (run->state == RUN_PENDING)
+        check_alone(sim, run);
     run->state = RUN_RUNNING;
     take_key(sim, run);
     for (size_t i = 0; i < rec->n && !sim->failed; i++)
