@@ -15,8 +15,8 @@ static void check_bounds(struct spec_reader *reader, const struct place *at)
     static const enum field_id bounds[] = {FIELD_SCHEDULE_FROM, FIELD_SCHEDULE_UNTIL, FIELD_SCHEDULE_BETWEEN, FIELD_SCHEDULE_JITTER};
     const struct trigger *trigger = reader->trigger;
     for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
-        if (trigger->kind == TRIGGER_AT && reader->given[bounds[i]].node != NULL)
-            spec_bad_said(reader, &reader->given[bounds[i]], "one instant has no bounds; they belong to cron and every");
+        if ((trigger->kind == TRIGGER_AT || trigger->kind == TRIGGER_AFTER_END) && reader->given[bounds[i]].node != NULL)
+            spec_bad_said(reader, &reader->given[bounds[i]], "it has no bounds; they belong to cron and every");
     if (trigger->from_usec != 0 && trigger->until_usec != 0 && trigger->until_usec <= trigger->from_usec)
         spec_bad_said(reader, &reader->given[FIELD_SCHEDULE_UNTIL], "it is not later than from");
     const struct tz *tz = tz_find(trigger->zone);
@@ -28,7 +28,7 @@ static void check_bounds(struct spec_reader *reader, const struct place *at)
 // One entry that is a map: exactly one of cron, quartz, every and at.
 static void read_trigger_map(struct spec_reader *reader, const struct place *at)
 {
-    static const enum field_id kinds[] = {FIELD_SCHEDULE_CRON, FIELD_SCHEDULE_QUARTZ, FIELD_SCHEDULE_EVERY, FIELD_SCHEDULE_AT};
+    static const enum field_id kinds[] = {FIELD_SCHEDULE_CRON, FIELD_SCHEDULE_QUARTZ, FIELD_SCHEDULE_EVERY, FIELD_SCHEDULE_AT, FIELD_SCHEDULE_AFTER_END};
     enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
     static const enum field_id others[] = {FIELD_SCHEDULE_ZONE, FIELD_SCHEDULE_FROM, FIELD_SCHEDULE_UNTIL, FIELD_SCHEDULE_BETWEEN, FIELD_SCHEDULE_JITTER};
     for (size_t i = 0; i < KINDS; i++)
@@ -127,6 +127,15 @@ void spec_field_SCHEDULE_EVERY(struct spec_reader *reader, const struct place *a
     reader->trigger->kind = TRIGGER_EVERY;
     reader->trigger->every_usec = every_usec;
     reader->trigger->text = arena_printf(reader->arena, "@every %s", at->node->text);
+}
+
+void spec_field_SCHEDULE_AFTER_END(struct spec_reader *reader, const struct place *at)
+{
+    must(reader->trigger != NULL);
+    if (!spec_read_duration(reader, at, USEC_PER_SEC, 366 * USEC_PER_DAY, &reader->trigger->every_usec))
+        return;
+    reader->trigger->kind = TRIGGER_AFTER_END;
+    reader->trigger->text = arena_printf(reader->arena, "after_end %s", at->node->text);
 }
 
 void spec_field_SCHEDULE_AT(struct spec_reader *reader, const struct place *at)

@@ -230,6 +230,11 @@ static void put_schedule(struct json_put *json, const struct job_spec *spec, con
             const struct trigger *trigger = &spec->triggers[i];
             json_put_open(json, NULL, '{');
             // `every` has its text with the macro, which stands where cron fields may stand.
+            if (trigger->kind == TRIGGER_AFTER_END) {
+                put_duration(json, "after_end", trigger->every_usec);
+                json_put_close(json, '}');
+                continue;
+            }
             const char *kind = trigger->kind == TRIGGER_AT ? "at" : trigger->quartz ? "quartz" : "cron";
             json_put_text(json, kind, trigger->text);
             if (trigger->kind == TRIGGER_CRON || trigger->has_between)

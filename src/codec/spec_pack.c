@@ -48,6 +48,7 @@ static const char *trigger_fault(const struct trigger *trigger)
     case TRIGGER_CRON:
         return cron_fault(&trigger->cron);
     case TRIGGER_EVERY:
+    case TRIGGER_AFTER_END:
         return trigger->every_usec > 0 ? NULL : "an interval is not positive";
     case TRIGGER_AT:
         return NULL;

@@ -10,10 +10,6 @@
 
 static void job_free_triggers(struct job *job)
 {
-    for (size_t i = 0; i < job->n_triggers; i++) {
-        mem_free((char *)job->triggers[i].rule.text);
-        mem_free((char *)job->triggers[i].rule.zone);
-    }
     mem_free(job->triggers);
     job->triggers = NULL;
     job->n_triggers = 0;
@@ -33,8 +29,8 @@ static void job_set_triggers(struct core *core, struct job *job, const struct jo
             .tz = core->options.find_zone ? core->options.find_zone(core->options.zones, zone) : NULL,
             .next_usec = next_usec[i],
         };
-        job->triggers[i].rule.text = mem_strdup(from->text ? from->text : "");
-        job->triggers[i].rule.zone = mem_strdup(zone);
+        job->triggers[i].rule.text = NULL;
+        job->triggers[i].rule.zone = NULL;
     }
 }
 
@@ -140,6 +136,28 @@ void apply_job_state(struct core *core, const struct record *record)
             job->triggers[i].next_usec = rec->next_usec[i];
     }
     job_arm(core, job);
+}
+
+usec_t after_end_next(const struct job *job, const struct trigger *trigger, usec_t now)
+{
+    must(trigger->kind == TRIGGER_AFTER_END);
+    if (job && job->n_active > 0)
+        return USEC_NEVER;
+    // A clock that was set back brings no instant twice.
+    return usec_add(job ? usec_max(now, job->decided_usec) : now, trigger->every_usec);
+}
+
+void job_run_ended(struct core *core, struct job *job, usec_t at_usec)
+{
+    bool changed = false;
+    for (size_t i = 0; i < job->n_triggers && job->n_active == 0; i++) {
+        if (job->triggers[i].rule.kind != TRIGGER_AFTER_END)
+            continue;
+        job->triggers[i].next_usec = after_end_next(job, &job->triggers[i].rule, at_usec);
+        changed = true;
+    }
+    if (changed)
+        job_arm(core, job);
 }
 
 bool job_wants_pause(const struct job *job)

@@ -315,6 +315,7 @@ void apply_run_ended(struct core *core, const struct record *record)
             job->failures += job->failures < UINT32_MAX;
         else if (record->run_ended.to == RUN_SUCCEEDED)
             job->failures = 0;
+        job_run_ended(core, job, record->at_usec);
     }
     settle_dependents(core, run);
 }

@@ -17,8 +17,8 @@ usec_t trigger_next(const struct job_trigger *trigger, usec_t first_usec, usec_t
     return schedule_next(&trigger->rule, trigger->tz, first_usec, after);
 }
 
-int triggers_next(struct core *core, const struct job_spec *spec, usec_t first_usec, usec_t now, struct arena *arena, const usec_t **ret_next,
-                  struct err *err)
+int triggers_next(struct core *core, const struct job *job, const struct job_spec *spec, usec_t first_usec, usec_t now, struct arena *arena,
+                  const usec_t **ret_next, struct err *err)
 {
     usec_t *next = arena_array(arena, usec_t, spec->n_triggers);
     for (size_t i = 0; i < spec->n_triggers; i++) {
@@ -29,6 +29,10 @@ int triggers_next(struct core *core, const struct job_spec *spec, usec_t first_u
             trigger.tz = core->options.find_zone ? core->options.find_zone(core->options.zones, zone) : NULL;
             if (!trigger.tz)
                 return err_set(err, ERR_INVALID, "schedule[%zu].zone: there is no time zone '%s' on this server", i, zone);
+        }
+        if (from->kind == TRIGGER_AFTER_END) {
+            next[i] = after_end_next(job, from, now);
+            continue;
         }
         // An instant that is already past when the job arrives would never come: that is a mistake to be told.
         next[i] = trigger_next(&trigger, first_usec, now);
@@ -91,7 +95,7 @@ void on_apply(struct decision *d)
     int rc = apply_check(d, ev, job, &err);
     bool same = rc == 0 && job && job->spec->packed_len == ev->packed.len && memcmp(job->spec->packed, ev->packed.data, ev->packed.len) == 0;
     if (rc == 0 && !same)
-        rc = triggers_next(core, ev->spec, job ? job->first_usec : now, job ? job_after(job, now) : now, d->out->arena, &next, &err);
+        rc = triggers_next(core, job, ev->spec, job ? job->first_usec : now, job ? job_after(job, now) : now, d->out->arena, &next, &err);
     if (rc < 0) {
         decide_reply(d, rc, &err);
         return;
@@ -173,7 +177,9 @@ void on_job_hold(struct decision *d)
         if (ev->to == JOB_ACTIVE) { // instants that passed while it was held are not made up for
             usec_t *next = arena_array(d->out->arena, usec_t, job->n_triggers);
             for (size_t i = 0; i < job->n_triggers; i++)
-                next[i] = trigger_next(&job->triggers[i], job->first_usec, job_after(job, d->event->wall_usec));
+                next[i] = job->triggers[i].rule.kind == TRIGGER_AFTER_END
+                              ? after_end_next(job, &job->triggers[i].rule, d->event->wall_usec)
+                              : trigger_next(&job->triggers[i], job->first_usec, job_after(job, d->event->wall_usec));
             rec.next_usec = next;
             rec.n_next = job->n_triggers;
         }
@@ -246,6 +252,22 @@ static uint32_t count_missed(const struct core *core, const struct job *job, con
     return n;
 }
 
+// A delay after the last end has come: there is one instant at a time, so none is ever missed, and the end of the run brings the next.
+static void decide_after_end(struct decision *d, struct job *job, uint32_t which)
+{
+    const struct job_trigger *trigger = &job->triggers[which];
+    usec_t nominal = trigger->next_usec;
+    must(nominal <= d->event->wall_usec);
+    enum fire_outcome outcome = job->n_active > 0 ? FIRE_SKIPPED_OVERLAP : has_room(d->core, job) ? FIRE_STARTED : FIRE_SKIPPED_LIMIT;
+    usec_t next = outcome == FIRE_SKIPPED_LIMIT ? usec_add(d->event->wall_usec, trigger->rule.every_usec) : USEC_NEVER;
+    emit_fired(d, job, which, outcome, 0, next);
+    if (outcome != FIRE_STARTED)
+        return;
+    uint64_t run_id = 0;
+    int rc = decide_job_run(d, job, nominal, NULL, false, &run_id, NULL);
+    must(rc == 0); // has_room() looked at the same limits
+}
+
 // Decides one due instant of one trigger.
 static void decide_fire(struct decision *d, struct job *job, uint32_t which)
 {
@@ -253,6 +275,10 @@ static void decide_fire(struct decision *d, struct job *job, uint32_t which)
     struct job_trigger *trigger = &job->triggers[which];
     usec_t now = d->event->wall_usec, nominal = trigger->next_usec;
     must(nominal <= now);
+    if (trigger->rule.kind == TRIGGER_AFTER_END) {
+        decide_after_end(d, job, which);
+        return;
+    }
     bool late = usec_sub(now - nominal, trigger->rule.jitter_usec) > core->options.limits->value[LIMIT_MISFIRE_AFTER];
     usec_t after_now = trigger_next(trigger, job->first_usec, now);
     usec_t following = trigger_next(trigger, job->first_usec, nominal);

@@ -147,7 +147,7 @@ struct run {
 };
 
 struct job_trigger {
-    struct trigger rule; // its text and zone are owned here
+    struct trigger rule; // without its texts: they are in the spec
     const struct tz *tz;
     usec_t next_usec;
 };
@@ -283,9 +283,13 @@ void decide_give_up(struct decision *, struct node *, enum outcome, const uint64
 usec_t trigger_next(const struct job_trigger *, usec_t first_usec, usec_t after);
 // Whether so many runs have failed in a row that the job is to be held.
 bool job_wants_pause(const struct job *);
+// The next instant of each trigger that counts from the end of the last run, when a run of the job has ended; arms its timer.
+void job_run_ended(struct core *, struct job *, usec_t at_usec);
+// That instant for a job that stands at `now` (NULL: a new one): none while a run of it goes on, since its end brings the next.
+usec_t after_end_next(const struct job *, const struct trigger *, usec_t now);
 // When the next instant of a trigger is to be decided: it, and what jitter puts it off by. USEC_NEVER: there is none.
 usec_t trigger_due_usec(const struct job *, const struct job_trigger *);
-int triggers_next(struct core *, const struct job_spec *, usec_t first_usec, usec_t now, struct arena *, const usec_t **ret_next, struct err *);
+int triggers_next(struct core *, const struct job *, const struct job_spec *, usec_t first_usec, usec_t now, struct arena *, const usec_t **ret_next, struct err *);
 
 // apply_*.c: one function for each kind of record.
 void apply_job(struct core *, const struct record *);

@@ -26,8 +26,8 @@ void launch_times_init(struct launch_times *times, const struct job_spec *spec, 
     usec_t latest = USEC_NEVER;
     for (size_t i = 0; i < spec->n_triggers; i++) {
         const struct trigger *trigger = &spec->triggers[i];
-        if (trigger->kind == TRIGGER_EVERY && spec->n_triggers > 1)
-            return; // whose lattice the nominal time lies on is not known
+        if ((trigger->kind == TRIGGER_EVERY && spec->n_triggers > 1) || trigger->kind == TRIGGER_AFTER_END)
+            return; // the instants before this one are not known
         // An interval has this instant on its lattice, so any beginning of the same remainder will do.
         usec_t first = trigger->kind == TRIGGER_EVERY ? nominal_usec % trigger->every_usec : 0;
         usec_t before = schedule_prev(trigger, zone_of(trigger), first, nominal_usec);

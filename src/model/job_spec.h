@@ -59,7 +59,7 @@ enum delivery { AT_LEAST_ONCE, AT_MOST_ONCE };
 enum after_on { AFTER_SUCCEEDED, AFTER_FAILED, AFTER_ENDED };
 enum overlap { OVERLAP_ALLOW, OVERLAP_FORBID, OVERLAP_REPLACE, OVERLAP_QUEUE };
 enum misfire { MISFIRE_SKIP, MISFIRE_ONCE, MISFIRE_ALL };
-enum trigger_kind { TRIGGER_CRON, TRIGGER_EVERY, TRIGGER_AT };
+enum trigger_kind { TRIGGER_CRON, TRIGGER_EVERY, TRIGGER_AT, TRIGGER_AFTER_END };
 
 struct dependency {
     uint64_t run_id;
@@ -72,7 +72,7 @@ struct trigger {
     const char *zone; // IANA name; "UTC" when none was given
     bool quartz;      // TRIGGER_CRON: text is that of Quartz, whatever the number of its fields
     struct cron cron; // TRIGGER_CRON
-    usec_t every_usec; // TRIGGER_EVERY: counted from the moment the job was first applied
+    usec_t every_usec; // TRIGGER_EVERY: counted from the moment the job was first applied. TRIGGER_AFTER_END: from the end of its last run
     usec_t at_usec;    // TRIGGER_AT: wall time
     // Bounds of TRIGGER_CRON and TRIGGER_EVERY.
     usec_t from_usec, until_usec; // instants from <= t < until; 0: no such bound

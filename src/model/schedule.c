@@ -26,6 +26,8 @@ static usec_t plain_next(const struct trigger *trigger, const struct tz *tz, use
     switch (trigger->kind) {
     case TRIGGER_EVERY:
         return every_next(trigger->every_usec, first_usec, after);
+    case TRIGGER_AFTER_END:
+        return first_usec > after ? first_usec : USEC_NEVER;
     case TRIGGER_AT:
         return trigger->at_usec > after ? trigger->at_usec : USEC_NEVER;
     case TRIGGER_CRON:

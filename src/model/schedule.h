@@ -9,7 +9,8 @@
 struct tz;
 
 // The first instant after `after`; USEC_NEVER when there is none. tz is the zone of the trigger and may be NULL for an instant or an
-// unbounded interval. Intervals count from first_usec, which is an instant itself. Bounded work: a window of the day that no
+// unbounded interval. Intervals count from first_usec, which is an instant itself; it is
+// the only one that is known of a delay after the last end. Bounded work: a window of the day that no
 // instant falls into is given up after SCHEDULE_WINDOWS_MAX windows.
 usec_t schedule_next(const struct trigger *, const struct tz *tz, usec_t first_usec, usec_t after);
 

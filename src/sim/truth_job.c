@@ -46,6 +46,8 @@ static int64_t count_between(const struct t_job *job, const struct t_trigger *tr
     switch (trigger->kind) {
     case TRIGGER_AT:
         return trigger->at_usec > from && trigger->at_usec < to;
+    case TRIGGER_AFTER_END:
+        return -1;
     case TRIGGER_EVERY:
         n = every_up_to(job, trigger, to - 1) - every_up_to(job, trigger, from);
         return n < most ? n : most;

@@ -497,6 +497,19 @@ def test_a_command_knows_its_times(fleet):
     fleet.ok("delete", "tack")
 
 
+def test_delay_after_the_last_end(fleet):
+    fleet.ok("apply", "-f", "-", stdin="name: chain\ncommand: [sleep, '0.3']\nschedule: {after_end: 1s}\nresources: {cpu: 50m}\n")
+    assert fleet.json("show", "chain")["spec"]["schedule"] == [{"after_end": "1s"}]
+    assert len(fleet.json("next", "chain")["instants"]) <= 1
+    fleet.wait_for(lambda: len([r for r in fleet.json("history", "chain")["runs"] if r["state"] == "succeeded"]) >= 3, "three runs")
+    fleet.ok("hold", "chain")
+    runs = [r for r in fleet.json("history", "chain")["runs"] if r["state"] == "succeeded"][::-1]
+    instant = [dt.datetime.fromisoformat(run["nominal_at"][:-1]) for run in runs]
+    for before, run, nominal in zip(runs, runs[1:], instant[1:]):
+        assert abs(nominal - dt.datetime.fromisoformat(before["ended_at"][:-1]) - dt.timedelta(seconds=1)) < dt.timedelta(milliseconds=2)
+    fleet.ok("delete", "chain")
+
+
 def test_history_of_fires(fleet):
     fleet.ok("apply", "-f", "-", stdin='name: tick\ncommand: ["true"]\nschedule: "@every 1s"\nresources: {cpu: 50m}\n')
     fleet.wait_for(lambda: len(fleet.json("history", "tick", "--fires")["fires"]) >= 2, "the job to fire")

@@ -155,14 +155,14 @@ static const struct trigger *gen_triggers(struct gen *g, size_t *ret_n)
     *ret_n = gen_count(g, 4);
     struct trigger *trigger = arena_array(g->arena, struct trigger, *ret_n);
     for (size_t i = 0; i < *ret_n; i++) {
-        trigger[i].kind = gen_enum(g, TRIGGER_AT + 1);
+        trigger[i].kind = gen_enum(g, TRIGGER_AFTER_END + 1);
         trigger[i].text = gen_text(g);
         trigger[i].zone = gen_some(g) ? gen_text(g) : "UTC";
         if (trigger[i].kind == TRIGGER_CRON) {
             trigger[i].cron = gen_cron(g);
             trigger[i].quartz = gen_some(g);
         }
-        if (trigger[i].kind == TRIGGER_EVERY)
+        if (trigger[i].kind == TRIGGER_EVERY || trigger[i].kind == TRIGGER_AFTER_END)
             trigger[i].every_usec = 1 + gen_usec(g) / 2;
         trigger[i].from_usec = gen_some(g) ? gen_usec(g) / 2 : 0;
         trigger[i].until_usec = gen_some(g) ? gen_usec(g) / 2 : 0;

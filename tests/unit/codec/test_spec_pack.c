@@ -172,7 +172,7 @@ static void faults(void **state)
     spec.n_triggers = 1;
     trigger.kind = MUSTER__TRIGGER_KIND__TRIGGER_EVERY;
     EXPECT_FAULT(spec, "interval");
-    trigger.kind = (Muster__TriggerKind)3;
+    trigger.kind = (Muster__TriggerKind)4;
     EXPECT_FAULT(spec, "kind of a trigger");
     trigger.kind = MUSTER__TRIGGER_KIND__TRIGGER_CRON;
     Muster__Cron cron = MUSTER__CRON__INIT;

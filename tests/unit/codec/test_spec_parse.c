@@ -104,7 +104,7 @@ static void test_every_field(void **state)
         "concurrency: {key: db main, limit: 4}\nafter: [5, {run: 6}, {run: 7, on: failed}]\nlog_limit: 1MiB\n"
         "schedule: ['@daily', {cron: '0 9 * * *', zone: Asia/Tokyo}, {every: 2m}, {at: '2030-01-01T00:00:00+01:00'},\n"
         "  {every: 5m, between: '22:00-06:30:15', zone: Asia/Tokyo, from: '2026-01-01T00:00:00Z', until: '2027-01-01T00:00:00Z', jitter: 30s},\n"
-        "  {quartz: '0 0 9 ? * 2'}]\n"
+        "  {quartz: '0 0 9 ? * 2'}, {after_end: 45s}]\n"
         "overlap: replace\nmisfire: all\npause_after: 3\nlabels: {tier: gold, a/b: ''}\n");
     assert_string_equal(spec->namespace_name, "team-a");
     assert_string_equal(spec->name, "etl.7");
@@ -159,7 +159,9 @@ static void test_every_field(void **state)
     assert_int_equal(spec->after[2].run_id, 7);
     assert_int_equal(spec->after[2].on, AFTER_FAILED);
     assert_int_equal(spec->log_bytes_max, 1 << 20);
-    assert_int_equal(spec->n_triggers, 6);
+    assert_int_equal(spec->n_triggers, 7);
+    assert_int_equal(spec->triggers[6].kind, TRIGGER_AFTER_END);
+    assert_int_equal(spec->triggers[6].every_usec, 45 * USEC_PER_SEC);
     assert_true(spec->triggers[4].has_between);
     assert_int_equal(spec->triggers[4].between_first_sec, 22 * 3600);
     assert_int_equal(spec->triggers[4].between_last_sec, 6 * 3600 + 30 * 60 + 15);
@@ -432,7 +434,7 @@ static void test_bad_jobs(void **state)
               "- {every: 5m, from: '2030-01-01T00:00:00Z', until: '2029-01-01T00:00:00Z'}\n- {every: 5m, between: '8-18'}\n"
               "- {every: 5m, between: '08:00-25:00'}\n- {every: 5m, jitter: 2d}\n",
               "3:14: pause_after: -1 is out of range (allowed: 1 to 1000000, or 0 for never)\n"
-              "5:40: schedule[0].jitter: one instant has no bounds; they belong to cron and every\n"
+              "5:40: schedule[0].jitter: it has no bounds; they belong to cron and every\n"
               "6:52: schedule[1].until: it is not later than from\n"
               "7:24: schedule[2].between: '8-18' is not such a window (allowed: two times of the day, HH:MM-HH:MM or with seconds, 00:00 to 24:00)\n"
               "8:24: schedule[3].between: '08:00-25:00' is not such a window (allowed: two times of the day, HH:MM-HH:MM or with seconds, 00:00 to 24:00)\n"
