@@ -5,8 +5,10 @@ import random
 import signal
 import time
 
+from client import Refused, Unknown
+
 KINDS = ["kill-server", "kill-agent", "kill-spawner", "kill-node", "kill-all", "restart-server", "outage", "pause-server", "pause-agent",
-         "pause-spawner", "pause-node", "cut", "hole", "to_server", "to_agent", "slow", "half", "wall-jump", "agent-wall"]
+         "pause-spawner", "pause-node", "cut", "hole", "to_server", "to_agent", "slow", "half", "wall-jump", "agent-wall", "drain"]
 JUMPS = [-3600, -600, -60, -10, -1, 1, 10, 60, 600, 3600]
 
 
@@ -36,8 +38,17 @@ def draw(seed, seconds, nodes, lease, misfire_after, only=None):
 class Nemesis:
     """Does the faults to a world. begin() and end() are called in order of time by one thread."""
 
-    def __init__(self, world):
-        self.world = world
+    def __init__(self, world, client):
+        self.world, self.client = world, client
+
+    def ask(self, fault, verb):
+        """Drains a node or opens it again. The judge holds the server to what it acknowledged, between the answer and the next question."""
+        fault[f"{verb}_invoke"] = time.monotonic()
+        try:
+            self.client.call("POST", f"/v1/nodes/{fault['node']}/{verb}", {})
+            fault[f"{verb}_done"] = time.monotonic()
+        except (Refused, Unknown):
+            pass
 
     def pids(self, fault):
         kind, node = fault["kind"], fault["node"]
@@ -77,6 +88,8 @@ class Nemesis:
                 world.signal(pid, signal.SIGSTOP)
         elif kind == "wall-jump":
             world.set_wall(world.clocks.offset + fault["by"])
+        elif kind == "drain":
+            self.ask(fault, "drain")
         elif kind == "agent-wall":
             world.agent_clocks[node].set(world.agent_clocks[node].offset + fault["by"])
         else:
@@ -97,6 +110,8 @@ class Nemesis:
         elif kind.startswith("pause-"):
             for pid in fault.get("pids", []):
                 world.signal(pid, signal.SIGCONT)
+        elif kind == "drain":
+            self.ask(fault, "undrain")
         elif kind in ("cut", "hole", "to_server", "to_agent", "slow", "half"):
             world.wires[node].set("pass")
 

@@ -22,6 +22,7 @@ def judge(case):
     check_processes(case, found)
     check_told(case, found)
     check_runs(case, found)
+    check_drains(case, found)
     check_capacity(case, found)
     for label, op in case.first.items():
         if op["kind"] == "submit":
@@ -108,6 +109,21 @@ def check_runs(case, found):
             found.add("api-disagrees", f"{who} is {run['state']}, its tasks are {counts}")
         if case.label_of_run[run["run_id"]] is None:
             found.add("extra-run", f"{who} was asked for by nobody: {run['job'] or run['labels']}")
+
+
+def check_drains(case, found):
+    """Nothing is placed on a node between the answer to its draining and the question to open it. A clock that jumps makes times incomparable."""
+    if len(case.wall["steps"]) > 1:
+        return
+    drains = [f for f in case.faults if f["kind"] == "drain"]
+    for (run, task, number), told in case.told.items():
+        for drain in drains:
+            if "drain_done" not in drain:
+                continue
+            opened = [f["undrain_invoke"] for f in drains if f["node"] == drain["node"] and f.get("undrain_invoke", 0) > drain["drain_done"]]
+            begin, end = case.clock.at(drain["drain_done"]) + SLACK, case.clock.at(min(opened, default=case.final)) - SLACK
+            if told["node"] == drain["node"] and told["placed_at"] and begin < instant(told["placed_at"]) < end:
+                found.add("placed-on-drained", f"run {run} task {task} attempt {number} was placed on {told['node']} at {told['placed_at']}")
 
 
 def check_capacity(case, found):

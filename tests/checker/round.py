@@ -7,7 +7,7 @@ import threading
 import time
 
 import evidence
-from case import Case
+from case import Case, Findings
 from client import Client, Refused, Unknown
 from faults import Nemesis, draw
 from judge import judge
@@ -38,7 +38,8 @@ class Round:
         self.ops, self.notes = self.workload.ops, []
         self.runs_of, self.dice = {}, dice
         self.world = World(folder, agents, SETTINGS, self.begin_wall(dice), dice.choice([0, 0, 50000, -50000]), str(NODE_CPU))
-        self.client, self.nemesis = Client(self.world), Nemesis(self.world)
+        self.client = Client(self.world)
+        self.nemesis = Nemesis(self.world, self.client)
         self.watching = True
         threading.Thread(target=self.watch, daemon=True).start()
 
@@ -125,14 +126,33 @@ class Round:
         if op["kind"] == "submit" and op["result"] == "ok":
             self.runs_of[op["label"]] = op["answer"]["run_id"]
 
+    def guarded(self, function, *words):
+        """A mistake of the harness in a thread fails the round, instead of asking for less."""
+        try:
+            function(*words)
+        except Exception as error:  # noqa: BLE001
+            self.note("harness", f"{function.__name__}: {error!r}")
+
     def work(self, ops, begin):
         for op in ops:
-            wait = begin + op["at"] - now()
-            if wait > 0:
-                time.sleep(wait)
+            at = begin + op["at"]
+            if op.get("race"):
+                at = self.near_an_instant(op, at)
+            if at > now():
+                time.sleep(at - now())
             if op["kind"] in ("submit", "apply"):
                 op["tries"] = 1 if op["id"] % 3 == 0 else 20
             self.do(op)
+
+    def near_an_instant(self, op, at):
+        """The next moment at which a schedule of the job may well be due, and a little before or after it."""
+        first = next(o for o in self.ops if o["label"] == op["label"])
+        intervals = [entry["every"] for entry in first["spec"]["schedule"] if isinstance(entry, dict) and "every" in entry]
+        if intervals and "done" in first:
+            every, phase = float(intervals[0][:-1]), first["done"]
+        else:
+            every, phase = 1.0, -(self.world.base + self.world.clocks.offset)
+        return at + (phase - at) % every + op["race"]
 
     def hurt(self, begin):
         edges = sorted([(f["at"], 0, i) for i, f in enumerate(self.faults)] + [(f["at"] + f["for"], 1, i) for i, f in enumerate(self.faults)])
@@ -172,6 +192,9 @@ class Round:
         self.nemesis.heal()
         self.until("the server answers", ANSWERS_WITHIN, lambda: self.client.get("/v1/version", 2.0))
         self.until("every node is online", ANSWERS_WITHIN, self.all_online)
+        for fault in self.faults:
+            if fault["kind"] == "drain" and "undrain_done" not in fault:
+                self.until("a node is open again", ANSWERS_WITHIN, lambda f=fault: self.nemesis.ask(f, "undrain") or "undrain_done" in f)
         time.sleep(SHOWS)
         for op in list(self.ops):
             if op.get("held") and op["result"] == "ok":
@@ -254,17 +277,21 @@ class Round:
             self.until("the server answers", ANSWERS_WITHIN, lambda: self.client.get("/v1/version", 2.0))
             self.until("every node is online", ANSWERS_WITHIN, self.all_online)
             begin = now()
-            workers = [threading.Thread(target=self.work, args=([op for op in self.ops if op["label"] % CLIENTS == i], begin), daemon=True)
+            workers = [threading.Thread(target=self.guarded, args=(self.work, [op for op in self.ops if op["label"] % CLIENTS == i], begin), daemon=True)
                        for i in range(CLIENTS)]
             for worker in workers:
                 worker.start()
-            self.hurt(begin)
+            self.guarded(self.hurt, begin)
             for worker in workers:
                 worker.join()
             self.settle()
             told = self.read_twice()
         except (Failed, Refused, Unknown) as error:
             self.note("stuck", f"{type(error).__name__}: {error}")
+        except BaseException:
+            self.watching = False
+            self.world.close()
+            raise
         final = now()
         self.watching = False
         for crash in self.world.crashes():
@@ -278,8 +305,9 @@ class Round:
             settings={"lease": LEASE, "grace": GRACE, "misfire_after": MISFIRE_AFTER, "missed_max": MISSED_MAX, "node_cpu": NODE_CPU},
             wall={"base": self.world.base, "steps": self.world.steps}, well=self.world.well, faults=self.faults,
             ops=[op for op in self.ops if "result" in op], evidence=evidence.read(self.world.evidence), begin=begin, final=final, notes=self.notes, **told)
-        if any(note["check"] == "stuck" for note in self.notes) and not told["runs"]:
-            found = type("Stuck", (), {"rows": self.notes})()
+        if not told["runs"] and self.notes:
+            found = Findings()  # nothing was read that could be judged
+            found.rows = list(self.notes)
             return found, case
         return judge(case), case
 

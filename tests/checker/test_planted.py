@@ -185,6 +185,10 @@ def job_is_gone(h):
     h.data["jobs"]["j10"] = None
 
 
+def placed_on_a_drained_node(h):
+    h.data["faults"].append({"kind": "drain", "at": 5, "for": 3, "node": "n0", "drain_done": BEGIN + 5, "undrain_invoke": BEGIN + 6.5})
+
+
 # ---- schedules
 
 def early_fire(h):
@@ -326,6 +330,7 @@ PLANTS = [
     (refused_and_run, "extra-run"), (submitted_twice, "extra-run"), (too_parallel, "over-parallelism"), (too_many_of_a_key, "over-key"),
     (waits_for_nothing, "early"), (cancelled_by_nobody, "lost"), (starts_after_its_cancellation, "start-after-cancel"),
     (placed_after_its_cancellation, "start-after-cancel"), (over_capacity, "over-capacity"), (answered_and_forgotten_version, "lost"), (job_is_gone, "lost"),
+    (placed_on_a_drained_node, "placed-on-drained"),
     (early_fire, "early"), (fire_lost_altogether, "lost"), (fire_lost_by_its_run, "history-disagrees"), (fire_not_in_the_history, "history-disagrees"),
     (fired_twice, "double-start"), (fired_between, "extra-run"), (fired_while_held, "extra-run"), (drifting_interval, "extra-run"),
     (started_by_nobody, "extra-run"), (start_by_hand_lost, "lost"), (overlap_forbidden, "overlap"), (overlap_while_replacing, "overlap"),

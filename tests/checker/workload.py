@@ -84,7 +84,7 @@ class Workload:
         self.op(at, "submit", label, spec=spec)
         if dice.random() < 0.3:
             tasks = f"0-{n // 2}" if n > 2 and dice.random() < 0.5 else None
-            self.op(at + dice.uniform(0.05, 2), "run_cancel", label, **({"tasks": tasks} if tasks else {}))
+            self.op(at + dice.choice([0.0, 0.02, 0.1, dice.uniform(0.05, 2)]), "run_cancel", label, **({"tasks": tasks} if tasks else {}))
 
     def keyed(self):
         dice = self.dice
@@ -159,12 +159,14 @@ class Workload:
             if at > self.seconds or deleted:
                 return
             kind = dice.choice(["apply", "apply", "hold", "job_start", "job_cancel", "job_delete"])
+            # Half of them race a fire: they come around an instant.
+            race = {"race": round(dice.uniform(-0.015, 0.015), 4)} if dice.random() < 0.5 else {}
             if kind == "apply":
-                self.op(at, "apply", label, spec=self.version(keep))
+                self.op(at, "apply", label, spec=self.version(keep), **race)
             elif kind == "hold":
-                self.op(at, "job_hold", label)
+                self.op(at, "job_hold", label, **race)
                 at += dice.uniform(0.3, 3)
-                self.op(at, "job_release", label)
+                self.op(at, "job_release", label, **race)
             else:
-                self.op(at, kind, label)
+                self.op(at, kind, label, **race)
                 deleted = kind == "job_delete"

@@ -80,6 +80,9 @@ class World:
         self.kills = []        # when the server was killed
         self.ended = []        # of processes that ended by themselves: a crash is a finding
         self.start_server()
+        end = now() + 20
+        while self.endpoint() is None and now() < end:  # the server makes the token that agents need
+            time.sleep(0.02)
         for name in self.agent_clocks:
             self.start_agent(name)
 
