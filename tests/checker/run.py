@@ -12,6 +12,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -66,6 +67,7 @@ def one(args, seed):
 
 def main():
     args = options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the fleet of a round is ended with it
     if args.judge:
         case = Case.load(pathlib.Path(args.judge) / "round.json")
         found = judge(case)
