@@ -25,10 +25,13 @@ class ApiError(Exception):
         self.body = body
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def reserve_port():
+    """A socket that keeps a free port from everyone but a server that listens on it by name, for as long as it is open. Without it, a
+    port that was free a moment ago, or whose server is down, may be anyone's by the time that the server binds it."""
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    return reserved
 
 
 def wait_for(what, until, seconds=30.0, pause=0.02):
@@ -66,7 +69,8 @@ class Fleet:
     def __init__(self, folder, agents=1, executor=None, cpu="4", settings=None, agent_args=()):
         self.folder = pathlib.Path(folder)
         self.data = self.folder / "data"
-        self.port, self.agent_port = free_port(), free_port()
+        self.reserved = [reserve_port(), reserve_port()]
+        self.port, self.agent_port = [reserved.getsockname()[1] for reserved in self.reserved]
         self.executor, self.cpu, self.agent_args = executor, cpu, list(agent_args)
         self.settings = {"node_lease": "3s", "node_heartbeat": "300ms", "node_lost_grace": "1s"}
         self.settings.update(settings or {})
@@ -245,3 +249,5 @@ class Fleet:
         finally:
             for pid in processes_with(str(self.folder)):
                 os.kill(pid, signal.SIGKILL)
+            for reserved in self.reserved:
+                reserved.close()

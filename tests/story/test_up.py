@@ -9,6 +9,7 @@ import subprocess
 import time
 
 from cli_world import MUSTER, Done, Fleet, clean_env
+from fleet import reserve_port
 
 
 def test_a_second_server_on_the_same_folder_is_refused(tmp_path):
@@ -67,11 +68,11 @@ def test_following_goes_on_through_a_restart_of_the_server(tmp_path):
             assert time.monotonic() < deadline, (tmp_path / "log").read_text()
             time.sleep(0.05)
 
-    server = start("server", "--port", "0", "--agent-port", "0")
+    reserved = [reserve_port(), reserve_port()]
+    api, agents = [str(one.getsockname()[1]) for one in reserved]
+    server = start("server", "--port", api, "--agent-port", agents)
     try:
         await_answer()
-        where = json.load(open(os.path.join(data, "endpoint.json")))
-        ports = [where["api"].rsplit(":", 1)[1], where["agents"].rsplit(":", 1)[1]]
         agent = start("agent", "--name", "one")
         script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; echo e $i >&2; sleep 0.25; done; exit 5"
         follower = subprocess.Popen([MUSTER, "run", "--timeout", "200ms", "--", "sh", "-c", script], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -82,7 +83,7 @@ def test_following_goes_on_through_a_restart_of_the_server(tmp_path):
         server.kill()
         server.wait()
         time.sleep(1)
-        server = start("server", "--port", ports[0], "--agent-port", ports[1])
+        server = start("server", "--port", api, "--agent-port", agents)
         out, err = follower.communicate(timeout=60)
         assert out.splitlines() == [f"line {i}" for i in range(2, 13)]
         assert [line for line in err.splitlines() if line.startswith("e ")] == [f"e {i}" for i in range(1, 13)]
@@ -93,3 +94,5 @@ def test_following_goes_on_through_a_restart_of_the_server(tmp_path):
             process.terminate()
             process.wait(30)
         log.close()
+        for one in reserved:
+            one.close()
