@@ -283,7 +283,8 @@ static inline int world_log(struct world *world, uint64_t fence, enum log_stream
 
 static inline void assert_log(struct world *world, uint64_t fence, enum log_stream stream, const char *expected)
 {
-    cleanup_buf struct buf text = {0};
+    cleanup_buf struct buf text;
+    buf_init(&text);
     uint64_t offset, end;
     bool final;
     int rc = world_log(world, fence, stream, 0, &text, &offset, &end, &final);

@@ -125,7 +125,7 @@ static void test_spawner_is_killed(void **state)
     struct buf text = {0};
     uint64_t offset, end;
     bool final;
-    assert_true(world_until(world, world_log(world, lost[0], LOG_STDOUT, 0, &text, &offset, &end, &final) == 0, 5 * USEC_PER_SEC));
+    assert_true(world_until(world, world_log(world, lost[0], LOG_STDOUT, 0, &text, &offset, &end, &final) == 0 && text.len > 0, 10 * USEC_PER_SEC));
     assert_false(final);
     buf_release(&text);
     assert_int_equal(kill(world_spawner(world), SIGKILL), 0);
