@@ -77,11 +77,15 @@ static int apply_check(struct decision *d, const struct ev_apply *ev, const stru
     return limits_check(core->options.limits, LIMIT_JOBS, (int64_t)map_len(&core->jobs) + 1, "the number of jobs", err);
 }
 
-// What has come due is decided by the definition under which it came due, before somebody changes that.
+// What has come due is decided by the definition under which it came due, before somebody changes that; also what jitter still puts off.
 static void decide_due_before(struct decision *d, struct job *job)
 {
-    while (job->state == JOB_ACTIVE && heap_contains(&job->timer) && job->timer.key <= d->event->wall_usec)
-        decide_due_fires(d, job);
+    for (bool due = true; due && job->state == JOB_ACTIVE;) {
+        decide_due_fires(d, job, true);
+        due = false;
+        for (size_t i = 0; i < job->n_triggers; i++)
+            due = due || job->triggers[i].next_usec <= d->event->wall_usec;
+    }
 }
 
 void on_apply(struct decision *d)
@@ -310,13 +314,13 @@ static void decide_fire(struct decision *d, struct job *job, uint32_t which)
     must(rc == 0); // has_room() looked at the same limits
 }
 
-void decide_due_fires(struct decision *d, struct job *job)
+void decide_due_fires(struct decision *d, struct job *job, bool at_once)
 {
     usec_t now = d->event->wall_usec;
     for (int fires = 0; fires < FIRES_PER_TICK; fires++) {
         size_t due = job->n_triggers;
         for (size_t i = 0; i < job->n_triggers; i++)
-            if (trigger_due_usec(job, &job->triggers[i]) <= now
+            if ((at_once ? job->triggers[i].next_usec : trigger_due_usec(job, &job->triggers[i])) <= now
                 && (due == job->n_triggers || job->triggers[i].next_usec < job->triggers[due].next_usec))
                 due = i;
         if (due == job->n_triggers)

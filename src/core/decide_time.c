@@ -51,7 +51,7 @@ void on_tick(struct decision *d)
         run_index(core, task->run);
     }
     for (; budget > 0 && (top = due(&core->job_timers, wall)); budget--) {
-        decide_due_fires(d, container_of(top, struct job, timer));
+        decide_due_fires(d, container_of(top, struct job, timer), false);
         decide_settle(d);
     }
     for (; budget > 0 && (top = due(&core->leases, d->event->mono_usec)); budget--) {

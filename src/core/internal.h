@@ -273,7 +273,8 @@ void on_plan(struct decision *);
 void decide_settle(struct decision *); // ends, releases and skips what the last records made ripe
 void decide_cancel_run(struct decision *, struct run *, enum cancel_cause);
 void decide_cancel_tasks(struct decision *, struct run *, const struct index_set *);
-void decide_due_fires(struct decision *, struct job *);
+// Decides instants that are due; at_once: also those that jitter puts off until later.
+void decide_due_fires(struct decision *, struct job *, bool at_once);
 // A run of a job: nominal 0 by hand. Returns ERR_LIMIT when a limit forbids it.
 int decide_job_run(struct decision *, struct job *, usec_t nominal_usec, const char *idempotency_key, bool held, uint64_t *ret_run_id, struct err *);
 // Ends of attempts on one node, any runs, with what becomes of their tasks.

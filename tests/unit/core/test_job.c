@@ -370,6 +370,33 @@ static void test_jitter(void **state)
     world_release(&w);
 }
 
+// An instant that jitter puts off is not forgotten when the job is held or changed meanwhile.
+static void test_jitter_and_changes(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    struct job_spec *spec = every(&w, "jittery", USEC_PER_HOUR);
+    struct trigger trigger = spec->triggers[0];
+    trigger.jitter_usec = 50 * USEC_PER_MIN;
+    spec->triggers = &trigger;
+    assert_int_equal(apply(&w, spec), 0);
+    w.wall += USEC_PER_HOUR;
+    w.mono += USEC_PER_HOUR;
+    world_step(&w, &(struct event){.kind = EV_TICK});
+    assert_int_equal(world_count(&w, REC_JOB_FIRED), 0); // it waits
+    trigger.jitter_usec = 40 * USEC_PER_MIN;
+    assert_int_equal(apply(&w, spec), 0);
+    assert_int_equal(world_count(&w, REC_JOB_FIRED), 1);
+    w.wall += USEC_PER_HOUR;
+    w.mono += USEC_PER_HOUR;
+    world_step(&w, &(struct event){.kind = EV_JOB_HOLD, .request = 1, .job_hold = {.namespace_name = "default", .name = "jittery", .to = JOB_HELD}});
+    assert_int_equal(world_count(&w, REC_JOB_FIRED), 1);
+    assert_int_equal(job(&w, "jittery").state, JOB_HELD);
+    world_check_replay(&w);
+    world_release(&w);
+}
+
 static void fail_run(struct world *w, uint64_t session, const char *name, int exit_code)
 {
     world_step(w, &(struct event){.kind = EV_START_JOB, .request = 1, .start_job = {.namespace_name = "default", .name = name}});
@@ -484,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_a_clock_set_back_brings_no_instant_twice),
         cmocka_unit_test(test_a_job_cannot_wait_for_a_run),
         cmocka_unit_test(test_jitter),
+        cmocka_unit_test(test_jitter_and_changes),
         cmocka_unit_test(test_pause_after_failures),
         cmocka_unit_test(test_misfire_after_an_outage),
         cmocka_unit_test(test_misfire_after_is_a_setting),
