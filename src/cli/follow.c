@@ -399,6 +399,8 @@ static int exit_status_fill(struct follow *follow, struct err *err)
     const char *outcome = answer_text(task, "outcome");
     const char *message = answer_text(task, "message");
     bool said = str_eq(outcome, "exit") || str_eq(outcome, "succeeded"); // the program said it all by its exit status
+    if (str_eq(outcome, state))
+        outcome = NULL;
     if (state != NULL && !str_eq(state, "succeeded") && !said)
         cli_remark(follow->cli, "run %llu: %s%s%s%s%s", (unsigned long long)follow->options->run_id, state, outcome != NULL ? ", " : "",
                    outcome != NULL ? outcome : "", message != NULL && message[0] != '\0' ? ": " : "", message != NULL ? message : "");

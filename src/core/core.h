@@ -76,6 +76,10 @@ int core_view_run(const struct core *, uint64_t run_id, struct arena *, struct r
 int core_view_task(const struct core *, uint64_t run_id, uint32_t index, struct arena *, struct task_view *ret_view);
 // Tasks of a run that are active or in backoff, at most max of them, from index `from` on.
 size_t core_view_active(const struct core *, uint64_t run_id, uint32_t from, size_t max, struct arena *, struct task_view **ret_views);
+// Whether EV_APPLY of this job would be accepted now, with n_new other new jobs before it; *ret_new: it is not there yet. For checking
+// several together before any is stored, and for a dry run. Errors as those of the event.
+int core_check_job(const struct core *, const struct job_spec *, struct bytes packed, uint32_t n_new, usec_t wall_usec, struct arena *, bool *ret_new,
+                   struct err *);
 int core_view_job(const struct core *, const char *namespace_name, const char *name, struct arena *, struct job_view *ret_view);
 // Jobs in order of id, after `after`, at most max.
 size_t core_view_jobs(const struct core *, uint64_t after, size_t max, struct arena *, struct job_view **ret_views);

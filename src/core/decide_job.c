@@ -17,7 +17,7 @@ usec_t trigger_next(const struct job_trigger *trigger, usec_t first_usec, usec_t
     return schedule_next(&trigger->rule, trigger->tz, first_usec, after);
 }
 
-int triggers_next(struct core *core, const struct job *job, const struct job_spec *spec, usec_t first_usec, usec_t now, struct arena *arena,
+int triggers_next(const struct core *core, const struct job *job, const struct job_spec *spec, usec_t first_usec, usec_t now, struct arena *arena,
                   const usec_t **ret_next, struct err *err)
 {
     usec_t *next = arena_array(arena, usec_t, spec->n_triggers);
@@ -50,31 +50,55 @@ static usec_t job_after(const struct job *job, usec_t now)
     return usec_max(now, job->decided_usec);
 }
 
-static struct job *find_job(struct decision *d, const char *namespace_name, const char *name)
+static struct job *find_job(const struct core *core, const char *namespace_name, const char *name, struct arena *arena)
 {
-    return strmap_get(&d->core->jobs_by_name, arena_printf(d->out->arena, "%s/%s", namespace_name, name));
+    return strmap_get(&core->jobs_by_name, arena_printf(arena, "%s/%s", namespace_name, name));
 }
 
 static int need_job(struct decision *d, const char *namespace_name, const char *name, struct job **ret_job, struct err *err)
 {
-    *ret_job = find_job(d, namespace_name, name);
+    *ret_job = find_job(d->core, namespace_name, name, d->out->arena);
     return *ret_job ? 0 : err_set(err, ERR_NOT_FOUND, "there is no job '%s' in namespace '%s'", name, namespace_name);
 }
 
-static int apply_check(struct decision *d, const struct ev_apply *ev, const struct job *job, struct err *err)
+// Whether a job may be stored, and if it differs from what is there, when its schedules are due first.
+struct apply {
+    const struct job_spec *spec;
+    struct bytes packed;
+    struct job *job;    // NULL: a new one
+    uint32_t n_new;     // that are to come with it, this one too
+    usec_t now;
+    bool same;
+    const usec_t *next; // set when it is not the same
+};
+
+static int apply_check(const struct core *core, struct apply *apply, struct arena *arena, struct err *err)
 {
-    struct core *core = d->core;
-    int rc = check_spec(core, ev->spec, err);
+    const struct job_spec *spec = apply->spec;
+    const struct job *job = apply->job;
+    int rc = check_spec(core, spec, err);
     if (rc < 0)
         return rc;
-    if (ev->spec->n_after > 0)
+    if (spec->n_after > 0)
         return err_set(err, ERR_INVALID, "after: a job that is kept starts again and again and cannot wait for single runs; submit a run that does");
-    uint32_t version = job ? job->version : 0;
-    if (ev->expect_version != 0 && ev->expect_version != version)
-        return err_set(err, ERR_CONFLICT, "job '%s' has version %" PRIu32 ", not %" PRIu32, ev->spec->name, version, ev->expect_version);
-    if (job)
+    if (job == NULL)
+        rc = limits_check(core->options.limits, LIMIT_JOBS, (int64_t)map_len(&core->jobs) + apply->n_new, "the number of jobs", err);
+    if (rc < 0)
+        return rc;
+    apply->same = job && job->spec->packed_len == apply->packed.len && memcmp(job->spec->packed, apply->packed.data, apply->packed.len) == 0;
+    if (apply->same)
         return 0;
-    return limits_check(core->options.limits, LIMIT_JOBS, (int64_t)map_len(&core->jobs) + 1, "the number of jobs", err);
+    usec_t now = apply->now;
+    return triggers_next(core, job, spec, job ? job->first_usec : now, job ? job_after(job, now) : now, arena, &apply->next, err);
+}
+
+int core_check_job(const struct core *core, const struct job_spec *spec, struct bytes packed, uint32_t n_new, usec_t wall_usec, struct arena *arena,
+                   bool *ret_new, struct err *err)
+{
+    struct apply apply = {.spec = spec, .packed = packed, .job = find_job(core, spec->namespace_name, spec->name, arena), .now = wall_usec};
+    *ret_new = apply.job == NULL;
+    apply.n_new = n_new + 1;
+    return apply_check(core, &apply, arena, err);
 }
 
 // What has come due is decided by the definition under which it came due, before somebody changes that; also what jitter still puts off.
@@ -93,17 +117,18 @@ void on_apply(struct decision *d)
     const struct ev_apply *ev = &d->event->apply;
     struct core *core = d->core;
     struct err err = {0};
-    struct job *job = find_job(d, ev->spec->namespace_name, ev->spec->name);
-    usec_t now = d->event->wall_usec;
-    const usec_t *next = NULL;
-    int rc = apply_check(d, ev, job, &err);
-    bool same = rc == 0 && job && job->spec->packed_len == ev->packed.len && memcmp(job->spec->packed, ev->packed.data, ev->packed.len) == 0;
-    if (rc == 0 && !same)
-        rc = triggers_next(core, job, ev->spec, job ? job->first_usec : now, job ? job_after(job, now) : now, d->out->arena, &next, &err);
+    struct job *job = find_job(core, ev->spec->namespace_name, ev->spec->name, d->out->arena);
+    struct apply apply = {.spec = ev->spec, .packed = ev->packed, .job = job, .n_new = 1, .now = d->event->wall_usec};
+    int rc = apply_check(core, &apply, d->out->arena, &err);
+    uint32_t has = job ? job->version : 0;
+    if (rc == 0 && ev->expect_version != 0 && ev->expect_version != has)
+        rc = err_set(&err, ERR_CONFLICT, "job '%s' has version %" PRIu32 ", not %" PRIu32, ev->spec->name, has, ev->expect_version);
     if (rc < 0) {
         decide_reply(d, rc, &err);
         return;
     }
+    const usec_t *next = apply.next;
+    bool same = apply.same;
     if (job && !same)
         decide_due_before(d, job);
     uint64_t job_id = job ? job->id : core->next_job;

@@ -290,7 +290,7 @@ void job_run_ended(struct core *, struct job *, usec_t at_usec);
 usec_t after_end_next(const struct job *, const struct trigger *, usec_t now);
 // When the next instant of a trigger is to be decided: it, and what jitter puts it off by. USEC_NEVER: there is none.
 usec_t trigger_due_usec(const struct job *, const struct job_trigger *);
-int triggers_next(struct core *, const struct job *, const struct job_spec *, usec_t first_usec, usec_t now, struct arena *, const usec_t **ret_next, struct err *);
+int triggers_next(const struct core *, const struct job *, const struct job_spec *, usec_t first_usec, usec_t now, struct arena *, const usec_t **ret_next, struct err *);
 
 // apply_*.c: one function for each kind of record.
 void apply_job(struct core *, const struct record *);

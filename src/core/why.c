@@ -64,17 +64,17 @@ static void why_no_room(const struct core *core, const struct class *class, cons
     if (look->n_nodes == 0)
         say(why, REASON_NO_NODES, reason_sentence(REASON_NO_NODES));
     else if (look->n_matching == 0)
-        say(why, REASON_NO_NODE_MATCHES, arena_printf(arena, "None of the %" PRIu32 " nodes satisfies its constraints.", look->n_nodes));
+        say(why, REASON_NO_NODE_MATCHES, arena_printf(arena, "No node (of %" PRIu32 ") satisfies its constraints.", look->n_nodes));
     else if (look->n_large_enough == 0)
         say(why, REASON_NEVER_FITS,
-            arena_printf(arena, "One task asks for %s; none of the %" PRIu32 " nodes that match is large enough, even when empty.", needs,
+            arena_printf(arena, "One task asks for %s; none of the nodes that match (%" PRIu32 ") is large enough, even when empty.", needs,
                          look->n_matching));
     else if (look->n_open == 0)
         say(why, REASON_NODES_AWAY,
-            arena_printf(arena, "The %" PRIu32 " nodes that could run it are lost, draining or without a session.", look->n_large_enough));
+            arena_printf(arena, "Every node that could run it (%" PRIu32 ") is lost, draining or without a session.", look->n_large_enough));
     else
         say(why, REASON_RESOURCES,
-            arena_printf(arena, "One task asks for %s; the %" PRIu32 " nodes that could run it are busy.", needs, look->n_open));
+            arena_printf(arena, "One task asks for %s; every node that could run it (%" PRIu32 ") is busy.", needs, look->n_open));
 }
 
 static void why_active(const struct core *core, const struct task *task, struct arena *arena, struct why_view *why)

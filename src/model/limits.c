@@ -81,8 +81,15 @@ int limits_check(const struct limits *limits, enum limit_id id, int64_t value, c
     if (value <= limits->value[id])
         return 0;
     char have[40], most[40];
-    return err_set(err, ERR_LIMIT, "%s is %s, more than %s allows (%s)", what, limit_format(have, id, value),
-                   limit_rows[id].name, limit_format(most, id, limits->value[id]));
+    limit_format(have, id, value);
+    limit_format(most, id, limits->value[id]);
+    // Rounded, a size just above the limit reads as the limit itself.
+    if (strcmp(have, most) == 0) {
+        const char *unit = limit_rows[id].unit == UNIT_BYTES ? " bytes" : limit_rows[id].unit == UNIT_USEC ? " microseconds" : "";
+        snprintf(have, sizeof(have), "%" PRId64 "%s", value, unit);
+        snprintf(most, sizeof(most), "%" PRId64 "%s", limits->value[id], unit);
+    }
+    return err_set(err, ERR_LIMIT, "%s is %s, more than %s allows (%s)", what, have, limit_rows[id].name, most);
 }
 
 const char *limit_format(char buf[static 40], enum limit_id id, int64_t value)

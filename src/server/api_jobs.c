@@ -17,7 +17,6 @@ struct applied {
     struct request *request; // the whole
     const struct job_spec *spec;
     struct fx_reply reply;
-
 };
 
 struct apply_state {
@@ -117,6 +116,39 @@ static void apply(struct request *request, struct applied *applied)
     buf_release(&packed);
 }
 
+// All of them are stored or none: whatever the core would refuse is found before the first is given to it. Answers when there is something.
+static bool check_all(struct request *request)
+{
+    struct apply_state *state = request->state;
+    const struct core *core = engine_core(request->server->engine);
+    uint32_t n_new = 0;
+    size_t n_refused = 0;
+    struct err first = {0};
+    for (size_t i = 0; i < state->n; i++) {
+        const struct job_spec *spec = state->item[i].spec;
+        struct buf packed = {0};
+        struct err err = {0};
+        bool new = false;
+        spec_pack(&packed, spec);
+        int code = core_check_job(core, spec, (struct bytes){(const uint8_t *)packed.data, packed.len}, n_new, clock_wall_usec(), &request->arena,
+                                  &new, &err);
+        buf_release(&packed);
+        n_new += code == 0 && new;
+        if (code == 0)
+            continue;
+        if (n_refused++ == 0)
+            err_set(&first, code, "job '%.80s': %s", spec->name, err.text);
+    }
+    if (n_refused == 0)
+        return true;
+    char text[ERR_TEXT_MAX + 80];
+    snprintf(text, sizeof(text), "%s", first.text);
+    if (state->n > 1)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), " (%zu of %zu jobs were refused, none was stored)", n_refused, state->n);
+    request_error(request, first.code, text);
+    return false;
+}
+
 void api_jobs_apply(void *context, struct http_request *http)
 {
     struct server *server = context;
@@ -140,6 +172,8 @@ void api_jobs_apply(void *context, struct http_request *http)
         if (dry_run)
             apply_dry(request, &state->item[i]);
     }
+    if (!check_all(request))
+        return;
     if (dry_run || n == 0) {
         answer_applied(request, true);
         return;

@@ -496,6 +496,30 @@ def test_a_history_that_lags_holds_back_new_work(tmp_path):
         assert one.stop() == 0
 
 
+def test_several_jobs_are_stored_together_or_not_at_all(tmp_path):
+    one = Server(tmp_path / "data", settings=["jobs_max=2"])
+    past = "name: b\ncommand: [true]\nschedule: {at: 2020-01-01T00:00:00Z}\n"
+    try:
+        for query in ("?dry_run=1", ""):
+            reply = one.post("/v1/jobs" + query, "name: a\ncommand: [true]\n---\n" + past, kind="application/yaml")
+            assert (reply.status, reply.code) == (400, "invalid")
+            assert "job 'b': schedule[0]" in reply.json["error"]["message"] and "none was stored" in reply.json["error"]["message"]
+            three = "\n---\n".join(f"name: {name}\ncommand: [true]" for name in "abc")
+            reply = one.post("/v1/jobs" + query, three, kind="application/yaml")
+            assert (reply.status, reply.code) == (429, "limit") and "jobs_max" in reply.json["error"]["message"]
+            assert one.get("/v1/jobs").json["jobs"] == []
+        two = "name: a\ncommand: [true]\n---\nname: b\ncommand: [true]\n"
+        assert one.post("/v1/jobs", two, kind="application/yaml").status == 201
+        assert one.post("/v1/jobs", two, kind="application/yaml").status == 200
+    finally:
+        assert one.stop() == 0
+
+
+def test_sizes_just_above_a_limit_are_told_exactly(server):
+    reply = server.post("/v1/runs", {"command": ["x" * 131072]})
+    assert "131073 bytes, more than command_bytes_max allows (131072 bytes)" in reply.json["error"]["message"]
+
+
 def test_too_many_connections(tmp_path):
     one = Server(tmp_path / "data", settings=["connections_max=4"])
     try:

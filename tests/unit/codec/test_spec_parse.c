@@ -486,7 +486,7 @@ static void test_limits(void **state)
     refuse(f, text, "1:10: command: the command is 292B, more than command_bytes_max allows (256B)\n");
     text[300] = 'x';
     assert_int_equal(spec_parse(text, 1025, SPEC_YAML, SPEC_RUN, &f->limits, &f->arena, &f->specs, &f->n, &f->errors), ERR_TOO_LARGE);
-    assert_string_equal(f->errors.item[0].problem, "the text is 1KiB, more than spec_bytes_max allows (1KiB)");
+    assert_string_equal(f->errors.item[0].problem, "the text is 1025 bytes, more than spec_bytes_max allows (1024 bytes)");
 }
 
 static void test_all_errors_but_not_too_many(void **state)
