@@ -234,6 +234,9 @@ static int fill_view(sqlite3_stmt *row, uint64_t run_id, struct arena *arena, st
     const char *name = history_column_text(row, 2, arena);
     view->job_name = name[0] ? name : NULL;
     view->job_version = (uint32_t)sqlite3_column_int64(row, 3);
+    // SQLite checks no contents: one damaged row is an error of whoever asks for it, not the end of the server.
+    if (sqlite3_column_int64(row, 4) < 0 || sqlite3_column_int64(row, 4) >= RUN_STATES)
+        return err_set(err, ERR_STORE_CORRUPT, "what the history holds of run %llu is damaged", (unsigned long long)run_id);
     view->state = (enum run_state)sqlite3_column_int(row, 4);
     view->held = sqlite3_column_int(row, 5) != 0;
     uint32_t *counts[] = {&view->n_tasks,  &view->n_placed,    &view->n_succeeded, &view->n_failed,
@@ -362,6 +365,10 @@ int history_fires(struct history *history, uint64_t job_id, usec_t before, size_
             memcpy(more, fires, n * sizeof(*fires));
             fires = more;
             cap *= 2;
+        }
+        if (sqlite3_column_int64(row, 3) < 0 || sqlite3_column_int64(row, 3) > FIRE_SKIPPED_LIMIT) {
+            sqlite3_reset(row);
+            return err_set(err, ERR_STORE_CORRUPT, "what the history holds of the fires of a job is damaged");
         }
         fires[n++] = (struct fire_view){
             .nominal_usec = nominal_usec,

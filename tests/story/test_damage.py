@@ -119,3 +119,17 @@ def test_a_history_that_is_no_database(folder):
     assert "history.db" in said and "move it away" in said
     remove(folder, "history.db")
     assert has_everything(folder)
+
+
+def test_a_damaged_row_of_the_history_harms_only_itself(folder):
+    with sqlite3.connect(folder / "history.db") as db:
+        db.execute("UPDATE runs SET state = 77 WHERE run_id = 3")
+    db.close()
+    one = Server(folder)
+    try:
+        reply = one.get("/v1/runs?max=1000")
+        assert (reply.status, reply.code) == (500, "store_corrupt") and "run 3" in reply.json["error"]["message"]
+        assert one.get("/v1/runs?max=10").status == 200
+        assert one.get("/v1/runs/3").json["state"] == "pending"  # what has not ended is in the store
+    finally:
+        assert one.stop() == 0
