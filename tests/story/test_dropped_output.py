@@ -10,8 +10,9 @@ LINES = 200_000
 
 
 def pieces(out, err):
-    """Numbers of the lines that came whole, and how many bytes of stdout were said to be missing."""
-    numbers = [int(line[5:]) for line in out.decode().split("\n") if re.fullmatch(r"line \d{6}", line)]
+    """Numbers of the lines that came whole, and how many bytes of stdout were said to be missing. A line says its number twice: what
+    stands on both sides of a gap cannot look like a whole one."""
+    numbers = [int(line[5:11]) for line in out.decode().split("\n") if re.fullmatch(r"line (\d{6}) \1", line)]
     return numbers, sum(int(n) for n in re.findall(r"(\d+) bytes of the stdout of task 0 were dropped by its log limit", err))
 
 
@@ -19,8 +20,8 @@ def test_a_reader_is_told_what_was_dropped(fleet):
     one = fleet()
     one.wait_nodes()
     env = {"MUSTER_DATA": str(one.data), "PATH": "/usr/bin:/bin"}
-    script = f"seq -f 'line %06.0f' 1 {LINES}"
-    total = LINES * 12
+    script = f"seq -f %06.0f 1 {LINES} | sed 's/.*/line & &/'"
+    total = LINES * len("line 000001 000001\n")
     done = subprocess.run([MUSTER, "run", "--log-limit", "64KiB", "--", "sh", "-c", script], capture_output=True, env=env, timeout=60)
     assert done.returncode == 0, done
     numbers, dropped = pieces(done.stdout, done.stderr.decode())
