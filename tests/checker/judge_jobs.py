@@ -78,8 +78,15 @@ class Job:
         first = passes[0]
         # An instant that lies in the moment of a change of the clock, or of the first application, may go either way.
         sure = (certain(self.life, version, first, SLACK) and case.clock.highest(first - SLACK) < at and
-                (self.base is None or at > self.base + TELLS))
+                (self.base is None or at > self.base + TELLS) and self.must_be_decided(at, first))
         self.targets.append(Target(at, version, trigger, first, sure))
+
+    def must_be_decided(self, at, due):
+        """Unless the clock was set back behind it before a healthy server could look: then it is still due."""
+        case = self.case
+        if case.clock.at(case.final) >= at + SLACK:
+            return True
+        return case.was_well(due, due + PROMPT) and not any(due < t <= due + PROMPT for t, _ in case.wall["steps"])
 
     def near(self, at):
         return [t for t in self.targets if abs(t.at - at) <= TELLS]

@@ -442,6 +442,18 @@ def test_a_clock_set_forward_makes_instants_due_and_late():
     assert "early" in kinds(h)
 
 
+def test_an_instant_that_a_clock_set_back_made_future_again_is_still_due():
+    for well, expected in ([[BEGIN, BEGIN + 20.9], [BEGIN + 24, FINAL]], []), ([[BEGIN, FINAL]], ["lost"]):
+        h = History()
+        h.job(12, overlap="allow")
+        h.data["well"] = well
+        h.data["wall"]["steps"].append([BEGIN + 24.9, -1000.0])
+        for run in h.runs_of(12)[3:]:  # from 21 on
+            h.forget_run(run["run_id"])
+        del h.fires(12)[3:]
+        assert kinds(h) == expected
+
+
 def test_starts_before_a_time_or_a_release_are_early():
     h = right()
     h.data["ops"][0]["start_at"] = h.data["ops"][0]["spec"]["start_at"] = text(BEGIN + 2.5)
