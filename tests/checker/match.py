@@ -26,12 +26,15 @@ def sweep(windows, points):
 
 
 def most_at_once(intervals):
-    """The largest number of intervals [start, end] that share an instant, and one such instant's intervals. Intervals that only touch do not."""
-    edges = sorted([(start, 1, i) for i, (start, end) in enumerate(intervals)] + [(end, 0, i) for i, (start, end) in enumerate(intervals)],
-                   key=lambda e: (e[0], e[1]))
+    """The largest number of intervals [start, end] that share an instant, and one such instant's intervals. Intervals that only touch do not; one
+    without length does share its instant with those that go on around it."""
+    edges = []
+    for i, (start, end) in enumerate(intervals):
+        edges.append((start, 1, i))
+        edges.append((end, 0 if end > start else 2, i))
     now, most, who = set(), 0, []
-    for _, opens, i in edges:
-        if not opens:
+    for _, kind, i in sorted(edges):
+        if kind != 1:
             now.discard(i)
             continue
         now.add(i)

@@ -44,8 +44,10 @@ def test_most_at_once_is_right():
         intervals = []
         for _ in range(dice.randrange(0, 8)):
             start = dice.randrange(12)
-            intervals.append((start, start + dice.randrange(1, 6)))
+            intervals.append((start, start + dice.randrange(0, 6)))
+        # Just after each whole number, and at it for those without length.
         brute = max((sum(s <= t < e for s, e in intervals) for t in range(20)), default=0)
+        brute = max([brute] + [sum((s <= t < e) or (s == t == e) for s, e in intervals) for t, end in intervals if t == end])
         most, who = most_at_once(intervals)
         assert most == brute == len(who)
 
