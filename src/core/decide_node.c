@@ -154,6 +154,9 @@ static int check_hello(struct decision *d, const struct ev_node_hello *hello, st
     if (hello->highest_epoch > core->epoch)
         return err_set(err, ERR_CONFLICT, "this server leads epoch %" PRIu64 ", but node %s has obeyed epoch %" PRIu64, core->epoch,
                        hello->info->name, hello->highest_epoch);
+    // An agent has one connection at a time, so a HELLO on an older one was sent before and is late: what it says is no longer so.
+    if (node && hello->session < node->last_session)
+        return err_set(err, ERR_CLOSED, "node %s has opened a newer session since", hello->info->name);
     if (!node)
         return limits_check(core->options.limits, LIMIT_NODES, (int64_t)core->n_nodes + 1, "the number of nodes", err);
     if (strcmp(node->info.identity, hello->info->identity) != 0 && node->state == NODE_ONLINE)
@@ -203,7 +206,7 @@ void on_node_hello(struct decision *d)
         refuse(d, node->session, ERR_CLOSED, &err);
         drop_session(d, node);
     }
-    node->session = hello->session;
+    node->session = node->last_session = hello->session;
     map_put(&core->sessions, node->session, node);
     core->nodes_changed = true;
     node->freed = true;

@@ -185,6 +185,7 @@ struct node {
     struct list tasks; // task.in_node, by fence
     // Transient.
     uint64_t session; // 0: none
+    uint64_t last_session; // the latest there was; 0: none yet
     struct heap_node lease; // core.leases, monotonic time at which the node is given up
     uint64_t *unwanted; // fences that still run there and were given up, owned: nothing is placed before they have ended
     size_t n_unwanted;

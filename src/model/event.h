@@ -87,7 +87,7 @@ struct known_attempt {
 };
 
 struct ev_node_hello {
-    uint64_t session; // chosen by the edge, never used twice in an epoch
+    uint64_t session; // chosen by the edge as it accepts connections: grows, never used twice in an epoch
     const struct node_info *info;
     uint64_t highest_epoch; // the agent obeyed so far
     const struct known_attempt *known;

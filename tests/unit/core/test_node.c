@@ -118,6 +118,27 @@ static void test_reconcile_tells_not_started_from_lost(void **state)
     world_release(&w);
 }
 
+// A HELLO that was under way on a connection which the agent gave up says what was so then: it must not undo what came after.
+static void test_a_late_hello_of_an_older_session_is_refused(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    uint64_t late = ++w.next_session;
+    uint64_t newer = world_node(&w, "n1", 1000), fence;
+    uint64_t run = place_one(&w, world_spec(&w, "a", 1), &fence);
+    world_report_start(&w, newer, fence);
+    struct node_info info = {.name = "n1", .identity = "identity-of-n1", .spawner = "spawner-1", .boot_id = "boot", .version = "test"};
+    for (int gone = 0; gone < 2; gone++) {
+        world_step(&w, &(struct event){.kind = EV_NODE_HELLO, .hello = {.session = late, .info = &info}});
+        assert_non_null(world_effect(&w, FX_REFUSE, 0));
+        assert_null(world_effect(&w, FX_WELCOME, 0));
+        assert_int_equal(world_run(&w, run).n_running, 1);
+        world_step(&w, &(struct event){.kind = EV_NODE_GONE, .session = {.session = newer}});
+    }
+    world_release(&w);
+}
+
 static void test_a_reconnect_keeps_what_both_know(void **state)
 {
     (void)state;
@@ -258,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_a_lost_node_gives_its_tasks_back),
         cmocka_unit_test(test_a_task_that_keeps_being_lost_waits_longer),
         cmocka_unit_test(test_reconcile_tells_not_started_from_lost),
+        cmocka_unit_test(test_a_late_hello_of_an_older_session_is_refused),
         cmocka_unit_test(test_a_reconnect_keeps_what_both_know),
         cmocka_unit_test(test_the_same_end_twice_in_one_report),
         cmocka_unit_test(test_drain_keeps_running_and_places_nothing),
