@@ -267,7 +267,7 @@ void check_restart(struct sim *sim, struct server *server)
     hold(sim, INV_SNAPSHOT_EQUAL, core_seq(opened) > sim->truth.seq, "the log ends at record %" PRIu64 ", the restarted server at %" PRIu64, sim->truth.seq,
          core_seq(opened));
     // Replaying everything at every start would make restarts in a loop slow.
-    if (sim->truth.n_records > 20000 && server->life % 8 != 0)
+    if (server->life % (1 + sim->truth.n_records / 1000) != 0)
         return;
     struct core *core = load_disk(sim, server->disk), *again = replay(sim);
     struct buf here, there;

@@ -178,7 +178,9 @@ void heal_everything(struct sim *sim)
             timer_set(&node->agent_resume, sim->now + 1);
         if (!node->clone && node->machine_up && !node->agent_up)
             timer_set(&node->agent_restart, sim->now + USEC_PER_SEC);
-        if (node->clone)
+        if (node->clone && !node->machine_up)
+            node->boots++; // it does not come back
+        else if (node->clone)
             node_reboot(node, 100 * 365 * USEC_PER_DAY); // the second machine is taken away
         node_clock_changed(node);
     }

@@ -380,11 +380,13 @@ struct plan plan_of(struct sim *sim, uint64_t run_id, uint32_t index, uint32_t a
     struct plan plan = {.start_delay_usec = 500 + (usec_t)draw(&prng, 5000), .linger_usec = 100 + (usec_t)draw(&prng, 2000)};
     usec_t most = prng_chance(&prng, 50) ? 20 * sim->shape.run_usec : 2 * sim->shape.run_usec;
     plan.run_usec = 1000 + (usec_t)draw(&prng, (uint64_t)most);
+    const struct t_run *run = truth_run(sim, run_id);
+    if (run != NULL && run->n_tasks > 1000) // of a huge array few tasks are meant to be placed
+        plan.run_usec += 20 * USEC_PER_SEC;
     if (sim->phase != PHASE_FAULTS) {
         plan.run_usec = usec_min(plan.run_usec, 2 * USEC_PER_SEC);
         return plan;
     }
-    const struct t_run *run = truth_run(sim, run_id);
     plan.poison = run != NULL && run->poison;
     if (prng_chance(&prng, sim->shape.fail_permille)) {
         plan.exit_code = 1 + (int)draw(&prng, 5);
