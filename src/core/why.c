@@ -114,10 +114,10 @@ static void why_pending(const struct core *core, const struct run *run, const st
         say(why, REASON_HELD, reason_sentence(REASON_HELD));
     } else if (run->state == RUN_WAITING) {
         why_waiting_run(run, wall_usec, arena, why);
-    } else if (task && task->state == TASK_BACKOFF && task->retry_usec > wall_usec) {
-        why->until_usec = task->retry_usec;
+    } else if (task && task->state == TASK_BACKOFF && heap_contains(&task->timer)) {
+        why->until_usec = task->timer.key; // the wait moves with the clock, the record of it does not
         say(why, REASON_BACKOFF,
-            arena_printf(arena, "Attempt %" PRIu32 " failed; the next one comes at %s.", task->attempt, time_format(when, task->retry_usec)));
+            arena_printf(arena, "Attempt %" PRIu32 " failed; the next one comes at %s.", task->attempt, time_format(when, task->timer.key)));
     } else if (run->key && !run->key_held && run->key->holders >= spec->concurrency_limit) {
         say(why, REASON_CONCURRENCY,
             arena_printf(arena, "Concurrency key '%s' is held by %" PRIu32 " run%s, as many as its limit allows.", run->key->name,
