@@ -286,3 +286,138 @@ usec_t cron_prev(const struct cron *cron, const struct tz *tz, usec_t before)
     }
     return cron_next(cron, tz, yes_sec * USEC_PER_SEC);
 }
+
+// What is counted: an expression within windows of the day.
+struct counting {
+    const struct cron *cron;
+    const struct cron_window *windows;
+    size_t n_windows;
+};
+
+static int bits_below(uint64_t set, int end)
+{
+    return __builtin_popcountll(end > 63 ? set : set & ((UINT64_C(1) << end) - 1));
+}
+
+// Matching seconds of a day before `end`, windows left aside.
+static int64_t seconds_before(const struct cron *cron, int end)
+{
+    must(end >= 0 && end <= DAY_SEC);
+    uint64_t seconds = seconds_of(cron), minutes = minutes_of(cron), hours = hours_of(cron);
+    int hour = end / HOUR_SEC, minute = end / 60 % 60;
+    int64_t per_minute = bits_below(seconds, 60), per_hour = per_minute * bits_below(minutes, 60);
+    int64_t n = per_hour * bits_below(hours, hour);
+    if (hour > 23 || (hours >> hour & 1) == 0)
+        return n;
+    n += per_minute * bits_below(minutes, minute);
+    return (minutes >> minute & 1) == 0 ? n : n + bits_below(seconds, end % 60);
+}
+
+// Matching seconds of a day that matches, from first on and before end, within the windows.
+static int64_t count_of_day(const struct counting *c, int first, int end)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < c->n_windows; i++) {
+        int from = first > c->windows[i].first_sec ? first : c->windows[i].first_sec;
+        int to = end < c->windows[i].end_sec ? end : c->windows[i].end_sec;
+        if (from < to)
+            n += seconds_before(c->cron, to) - seconds_before(c->cron, from);
+    }
+    return n;
+}
+
+// Matching days from first on and before end.
+static int64_t count_days(const struct cron *cron, int64_t first, int64_t end)
+{
+    int64_t n = 0;
+    while (first < end) {
+        int64_t year = 0;
+        int month = 0, day_of_month = 0;
+        civil_from_days(first, &year, &month, &day_of_month);
+        int64_t left = end - first;
+        int rest = month_days(year, month) - day_of_month + 1;
+        int take = left < rest ? (int)left : rest;
+        if (year_matches(cron, year) && (cron->month & (1u << month)) != 0) {
+            uint64_t days = days_of(cron, year, month) >> day_of_month;
+            n += bits_below(days, take);
+        }
+        first += take;
+    }
+    return n;
+}
+
+static int64_t floor_day(int64_t local_sec)
+{
+    return local_sec / DAY_SEC - (local_sec % DAY_SEC < 0);
+}
+
+// Matching readings from first on and before end.
+static int64_t count_readings(const struct counting *c, int64_t first_sec, int64_t end_sec)
+{
+    if (first_sec >= end_sec)
+        return 0;
+    int64_t first_day = floor_day(first_sec), last_day = floor_day(end_sec - 1);
+    int first = (int)(first_sec - first_day * DAY_SEC), end = (int)(end_sec - last_day * DAY_SEC);
+    if (first_day == last_day)
+        return count_days(c->cron, first_day, first_day + 1) * count_of_day(c, first, end);
+    return count_days(c->cron, first_day, first_day + 1) * count_of_day(c, first, DAY_SEC)
+           + count_days(c->cron, first_day + 1, last_day) * count_of_day(c, 0, DAY_SEC)
+           + count_days(c->cron, last_day, last_day + 1) * count_of_day(c, 0, end);
+}
+
+// Whether the windows let the reading at the end of a gap count for those that the gap swallowed.
+static bool reading_in_window(const struct counting *c, int64_t local_sec)
+{
+    int of_day = (int)(local_sec - floor_day(local_sec) * DAY_SEC);
+    for (size_t i = 0; i < c->n_windows; i++)
+        if (of_day >= c->windows[i].first_sec && of_day < c->windows[i].end_sec)
+            return true;
+    return false;
+}
+
+// Wall times of one segment of constant offset, from sec on and before end. shown_sec: readings before it have been shown, or skipped, before
+// the segment began.
+static int64_t count_fixed(const struct counting *c, const struct tz_segment *segment, int64_t sec, int64_t end_sec, int64_t shown_sec)
+{
+    int64_t first_local_sec = sec + segment->offset_sec, end_local_sec = end_sec + segment->offset_sec;
+    int64_t n = 0;
+    if (sec == segment->start_sec && shown_sec < first_local_sec) {
+        // All that the gap swallowed, and what is due at its end anyway, is one instant.
+        const struct counting all = {c->cron, &(struct cron_window){0, DAY_SEC}, 1};
+        n = reading_in_window(c, first_local_sec) && count_readings(&all, shown_sec, first_local_sec + 1) > 0;
+        first_local_sec++;
+    } else if (shown_sec > first_local_sec) {
+        first_local_sec = shown_sec;
+    }
+    return n + count_readings(c, first_local_sec, end_local_sec);
+}
+
+int64_t cron_count(const struct cron *cron, const struct tz *tz, usec_t after, usec_t upto, const struct cron_window *windows, size_t n_windows)
+{
+    must(cron != NULL && tz != NULL);
+    const int64_t most_sec = INT64_MAX / USEC_PER_SEC - (int64_t)(YEARS_AHEAD + 2) * 366 * DAY_SEC;
+    const struct counting counting = {cron, windows, n_windows};
+    int64_t sec = after / USEC_PER_SEC - (after % USEC_PER_SEC < 0) + 1;
+    int64_t end_sec = upto / USEC_PER_SEC - (upto % USEC_PER_SEC < 0) + 1;
+    sec = sec < -most_sec ? -most_sec : sec;
+    end_sec = end_sec > most_sec ? most_sec : end_sec;
+    bool wild = cron->hour_wild || cron->minute_wild;
+    int64_t n = 0;
+    while (sec < end_sec) {
+        struct tz_segment segment, before;
+        tz_segment_at(tz, sec, &segment);
+        int64_t part_end_sec = end_sec < segment.end_sec ? end_sec : segment.end_sec;
+        if (wild) {
+            n += count_readings(&counting, sec + segment.offset_sec, part_end_sec + segment.offset_sec);
+        } else {
+            int64_t shown_sec = INT64_MIN;
+            if (segment.start_sec > -most_sec) {
+                tz_segment_at(tz, segment.start_sec - 1, &before);
+                shown_sec = segment.start_sec + before.offset_sec;
+            }
+            n += count_fixed(&counting, &segment, sec, part_end_sec, shown_sec);
+        }
+        sec = part_end_sec;
+    }
+    return n;
+}

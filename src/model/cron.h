@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/time.h"
@@ -44,3 +45,11 @@ usec_t cron_next(const struct cron *, const struct tz *, usec_t after);
 // The last instant before `before`, likewise: cron_next(cron_prev(t)) >= t, and nothing lies between. USEC_NEVER when there is none
 // within 400 years.
 usec_t cron_prev(const struct cron *, const struct tz *, usec_t before);
+
+// How many instants lie in after < t <= upto, without visiting them: the work grows with the months and the changes of the clocks between,
+// whatever the expression. Only those are counted at which the clocks show a time of the day in one of the windows (n of them; seconds of the
+// day from first on and before end, which do not overlap).
+struct cron_window {
+    int32_t first_sec, end_sec;
+};
+int64_t cron_count(const struct cron *, const struct tz *, usec_t after, usec_t upto, const struct cron_window *windows, size_t n);

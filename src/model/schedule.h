@@ -19,5 +19,10 @@ usec_t schedule_next(const struct trigger *, const struct tz *tz, usec_t first_u
 // The last instant before `before`, likewise; USEC_NEVER when there is none within 400 years.
 usec_t schedule_prev(const struct trigger *, const struct tz *tz, usec_t first_usec, usec_t before);
 
+// How many instants lie in after < t <= upto, without visiting them: the work grows with the days between at most.
+int64_t schedule_count(const struct trigger *, const struct tz *tz, usec_t first_usec, usec_t after, usec_t upto);
+// The first of the last n instants in after < t <= upto; of all of them when there are fewer. USEC_NEVER: there is none.
+usec_t schedule_newest(const struct trigger *, const struct tz *tz, usec_t first_usec, usec_t after, usec_t upto, int64_t n);
+
 // By how much the fire of an instant is put off: a number of the range 0..jitter_usec that job and instant give, always the same.
 usec_t schedule_jitter(const struct trigger *, uint64_t job_id, usec_t instant);

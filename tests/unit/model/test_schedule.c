@@ -3,6 +3,7 @@
 
 #include "model/schedule.h"
 
+#include "base/prng.h"
 #include "base/tz.h"
 #include "tests/unit/test.h"
 
@@ -137,6 +138,108 @@ static void test_previous(void **state)
     assert_true(schedule_prev(&once, NULL, 0, 5000) == USEC_NEVER);
 }
 
+static uint64_t bits_of(struct prng *prng, unsigned n, unsigned one_in)
+{
+    uint64_t set = 0;
+    for (unsigned i = 0; i < n; i++)
+        set |= prng_below(prng, one_in) == 0 ? UINT64_C(1) << i : 0;
+    return set != 0 ? set : UINT64_C(1) << prng_below(prng, n);
+}
+
+static struct trigger random_trigger(struct prng *prng)
+{
+    struct trigger trigger = {.kind = prng_below(prng, 3) == 0 ? TRIGGER_EVERY : TRIGGER_CRON};
+    if (prng_below(prng, 3) == 0) {
+        trigger.has_between = true;
+        trigger.between_first_sec = (int32_t)prng_below(prng, 97) * 900;
+        trigger.between_last_sec = prng_below(prng, 4) == 0 ? 86399 : (int32_t)prng_below(prng, 97) * 900;
+    }
+    if (trigger.kind == TRIGGER_EVERY) {
+        trigger.every_usec = (usec_t)(1 + prng_below(prng, 10000)) * (prng_below(prng, 2) == 0 ? USEC_PER_SEC : 123457);
+        trigger.every_usec += 10 * USEC_PER_SEC;
+        return trigger;
+    }
+    struct cron *cron = &trigger.cron;
+    cron->second = prng_below(prng, 4) == 0 ? bits_of(prng, 60, 20) : 1;
+    cron->minute = bits_of(prng, 60, 1 + (unsigned)prng_below(prng, 30));
+    cron->hour = (uint32_t)bits_of(prng, 24, 1 + (unsigned)prng_below(prng, 12));
+    cron->hour_wild = prng_below(prng, 3) == 0;
+    cron->minute_wild = prng_below(prng, 3) == 0;
+    cron->month = (uint16_t)(bits_of(prng, 12, 1 + (unsigned)prng_below(prng, 2)) << 1);
+    cron->day_of_month_any = prng_below(prng, 2) == 0;
+    cron->day_of_week_any = prng_below(prng, 2) == 0;
+    cron->day_of_month = cron->day_of_month_any ? 0xfffffffe : (uint32_t)(bits_of(prng, 31, 4) << 1);
+    cron->day_of_week = cron->day_of_week_any ? 0x7f : (uint8_t)bits_of(prng, 7, 3);
+    if (prng_below(prng, 8) == 0)
+        cron->before_last = 1;
+    if (prng_below(prng, 8) == 0)
+        cron->nth_weekday[prng_below(prng, 6)] = 1u << prng_below(prng, 7);
+    return trigger;
+}
+
+static const char *const zones[] = {"UTC",          "Europe/Berlin",    "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Africa/Casablanca",
+                                    "Asia/Tehran",  "America/St_Johns", "Antarctica/Troll", "Asia/Pyongyang",      "Europe/Dublin", "America/Caracas"};
+
+// Counting sees what a walk from instant to instant sees, in any zone, around changes of the clocks and far from them.
+static void test_counting_agrees_with_walking(void **state)
+{
+    struct prng prng;
+    prng_init(&prng, 4711);
+    int64_t walked = 0;
+    for (int round = 0; round < 6000; round++) {
+        struct trigger trigger = random_trigger(&prng);
+        const struct tz *tz = tz_find(zones[prng_below(&prng, sizeof(zones) / sizeof(zones[0]))]);
+        assert_non_null(tz);
+        usec_t after = at("1985-01-01T00:00:00Z") + (usec_t)prng_below(&prng, 50 * 366) * USEC_PER_DAY + (usec_t)prng_below(&prng, USEC_PER_DAY);
+        struct tz_segment segment;
+        tz_segment_at(tz, after / USEC_PER_SEC, &segment);
+        if (prng_below(&prng, 2) == 0 && segment.end_sec != INT64_MAX)
+            after = segment.end_sec * USEC_PER_SEC - (usec_t)prng_below(&prng, 2 * USEC_PER_HOUR);
+        if (prng_below(&prng, 8) == 0 && segment.end_sec != INT64_MAX)
+            after = segment.end_sec * USEC_PER_SEC - 1;
+        usec_t upto = after + (usec_t)prng_below(&prng, prng_below(&prng, 4) == 0 ? 40 * USEC_PER_DAY : 2 * USEC_PER_DAY);
+        usec_t first = after - (usec_t)prng_below(&prng, 3 * USEC_PER_HOUR) + (usec_t)prng_below(&prng, USEC_PER_HOUR);
+        if (prng_below(&prng, 6) == 0)
+            trigger.until_usec = upto - (usec_t)prng_below(&prng, USEC_PER_HOUR);
+        if (prng_below(&prng, 6) == 0)
+            trigger.from_usec = after + (usec_t)prng_below(&prng, USEC_PER_HOUR);
+        usec_t seen[8] = {0}, begin = after;
+        int64_t n = 0;
+        for (usec_t next = after; (next = schedule_next(&trigger, tz, first, begin)) <= upto && n < 3000; n++) {
+            seen[n % 8] = next;
+            begin = next;
+        }
+        if (n == 3000)
+            upto = begin;
+        walked += n;
+        int64_t counted = schedule_count(&trigger, tz, first, after, upto);
+        if (counted != n)
+            fail_msg("round %d, zone %s: walked %lld, counted %lld", round, tz_name(tz), (long long)n, (long long)counted);
+        usec_t newest = schedule_newest(&trigger, tz, first, after, upto, 5);
+        if (n == 0)
+            assert_true(newest == USEC_NEVER);
+        else
+            assert_int_equal(newest, n >= 5 ? seen[(n - 5) % 8] : schedule_next(&trigger, tz, first, after));
+    }
+    assert_true(walked > 300000);
+}
+
+static void test_a_year_of_seconds_is_counted_at_once(void **state)
+{
+    const struct tz *berlin = tz_find("Europe/Berlin");
+    struct trigger trigger = hourly();
+    trigger.cron.minute = trigger.cron.second = (UINT64_C(1) << 60) - 1;
+    usec_t begin = at("2026-01-01T00:00:00Z"), end = at("2027-01-01T00:00:00Z");
+    assert_int_equal(schedule_count(&trigger, berlin, 0, begin, end), 365 * 86400);
+    assert_int_equal(schedule_newest(&trigger, berlin, 0, begin, end, 100), end - 99 * USEC_PER_SEC);
+    struct trigger two = {.kind = TRIGGER_EVERY, .every_usec = 2 * USEC_PER_SEC};
+    assert_int_equal(schedule_count(&two, NULL, begin, begin, end), 365 * 43200);
+    struct trigger once = {.kind = TRIGGER_AT, .at_usec = begin + 5};
+    assert_int_equal(schedule_count(&once, NULL, 0, begin, end), 1);
+    assert_int_equal(schedule_count(&once, NULL, 0, begin + 5, end), 0);
+    assert_int_equal(schedule_count(&two, NULL, begin, end, begin), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +247,8 @@ int main(void)
         cmocka_unit_test(test_window_of_the_day),
         cmocka_unit_test(test_a_window_without_instants_ends),
         cmocka_unit_test(test_previous),
+        cmocka_unit_test(test_counting_agrees_with_walking),
+        cmocka_unit_test(test_a_year_of_seconds_is_counted_at_once),
         cmocka_unit_test(test_jitter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
