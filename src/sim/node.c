@@ -254,7 +254,7 @@ void node_resume(void *context)
     struct list *pos;
     list_for_each(pos, &node->spawner.processes) {
         struct process *process = list_entry(pos, struct process, link);
-        if (process->phase != PROC_ENDED && !timer_is_set(&process->timer))
+        if (process->phase < PROC_GONE && !timer_is_set(&process->timer))
             timer_set(&process->timer, node->sim->now + 1);
     }
     timer_set(&node->spawner.lease_timer, node->sim->now + 1);

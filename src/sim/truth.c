@@ -174,6 +174,7 @@ static void on_submitted(struct sim *sim, const struct record *record)
     map_put(&truth->runs, run->id, run);
     truth->n_runs++;
     truth->n_live++;
+    truth->n_tasks += run->n_tasks;
     if (rec->eligible) {
         hold(sim, INV_NOT_EARLY, run->start_at_usec <= record->at_usec, "run %" PRIu64 " is eligible at once, before its start time", run->id);
         check_deps(sim, run);
@@ -279,6 +280,7 @@ static void on_archived(struct sim *sim, const struct record *record)
             return;
         run->dropped = true;
         sim->truth.n_archived++;
+        sim->truth.n_tasks -= run->n_tasks;
     }
 }
 

@@ -24,6 +24,7 @@ struct t_task {
     uint32_t attempt, tries;
     uint64_t fence;
     usec_t retry_usec;
+    usec_t retry_true_usec; // true time before which the wait cannot be over, whatever clocks did
     uint32_t may_have_started; // attempts that are not known not to have started
     uint32_t starts;           // processes
     uint32_t good_exits;
@@ -122,6 +123,7 @@ struct truth {
     size_t n_nodes, cap_nodes;
     uint64_t seq, epoch, last_run, last_job, last_fence;
     uint64_t n_runs, n_live, n_ended, n_archived;
+    uint64_t n_tasks; // of runs that the core holds
     usec_t at_usec; // wall time of the last record
     struct buf log; // every durable record, from the first
     struct arena arena; // of one record

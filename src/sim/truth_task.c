@@ -75,8 +75,9 @@ static void place_one(struct sim *sim, struct t_run *run, struct t_node *node, u
     hold(sim, INV_LEGAL_TASK, task->state == TASK_PENDING || task->state == TASK_BACKOFF, "task %" PRIu64 "/%u is %s and is placed", run->id, index,
          task_state_name(task->state));
     hold(sim, INV_ATTEMPT_NUMBERS, attempt == task->attempt + 1, "task %" PRIu64 "/%u gets attempt %u after attempt %u", run->id, index, attempt, task->attempt);
-    bool jumps = sim->faults[FAULT_CLOCK_JUMP].n > 0 || sim->faults[FAULT_CLOCK_STROBE].n > 0;
-    hold(sim, INV_BACKOFF_KEPT, task->state != TASK_BACKOFF || task->retry_usec <= at_usec || jumps,
+    bool jumps = sim->faults[FAULT_CLOCK_JUMP].n > 0 || sim->faults[FAULT_CLOCK_STROBE].n > 0 || sim->phase == PHASE_HEALED;
+    bool over = jumps ? task->retry_true_usec <= sim->now || sim->servers[0].life > 1 : task->retry_usec <= at_usec;
+    hold(sim, INV_BACKOFF_KEPT, task->state != TASK_BACKOFF || over,
          "task %" PRIu64 "/%u is placed %" PRId64 " usec before its backoff ends", run->id, index, task->retry_usec - at_usec);
     hold(sim, INV_FENCES_GROW, fence > truth->last_fence, "fence %" PRIu64 " comes after fence %" PRIu64, fence, truth->last_fence);
     hold(sim, INV_AMO_NOT_AGAIN, run->delivery != AT_MOST_ONCE || task->may_have_started == 0,
@@ -199,6 +200,9 @@ static void end_one(struct sim *sim, struct t_run *run, struct t_node *node, con
          "task %" PRIu64 "/%u succeeded without a process that ended well", run->id, end->index);
     task->state = end->to;
     task->retry_usec = end->retry_usec;
+    // The decision was made at most this long before it became durable, by a clock that is fast by at most a twentieth.
+    usec_t under_way = sim->faults[FAULT_DISK_SLOW].n + sim->faults[FAULT_SERVER_PAUSE].n > 0 ? 5 * USEC_PER_MIN : USEC_PER_SEC;
+    task->retry_true_usec = sim->now - under_way + (end->retry_usec - sim->truth.at_usec) / 100 * 94;
     run->n_active--;
     free_room(node, run);
     if (task_state_terminal(end->to)) {
