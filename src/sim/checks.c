@@ -10,14 +10,21 @@
 #include "codec/codec.h"
 #include "sim/internal.h"
 
-static const char *const names[] = {
-#define INVARIANT(NAME, text, promise, when, sentence) text,
+static const struct {
+    const char *name, *sentence;
+} rows[] = {
+#define INVARIANT(NAME, text, promise, when, sentence) {text, sentence},
 #include "sim/invariants.def"
 };
 
 const char *invariant_name(enum invariant invariant)
 {
-    return names[invariant];
+    return rows[invariant].name;
+}
+
+const char *invariant_sentence(enum invariant invariant)
+{
+    return rows[invariant].sentence;
 }
 
 void broken(struct sim *sim, enum invariant invariant, const char *fmt, ...)
@@ -31,7 +38,8 @@ void broken(struct sim *sim, enum invariant invariant, const char *fmt, ...)
     sim->failed = true;
     sim->result->failed = true;
     sim->result->failed_usec = sim->now;
-    snprintf(sim->result->invariant, sizeof(sim->result->invariant), "%s", names[invariant]);
+    snprintf(sim->result->invariant, sizeof(sim->result->invariant), "%s", rows[invariant].name);
+    sim->result->sentence = rows[invariant].sentence;
     trace(sim, ACTOR_WORLD, TR_BROKEN, (uint64_t)invariant, 0, 0);
 }
 

@@ -313,7 +313,8 @@ struct node {
     struct spawner spawner;
     uint64_t used_cpu, used_memory, used_licences; // by processes that are alive
     uint32_t alive;
-    usec_t apart_usec; // last time at which the link to the server was not whole
+    usec_t apart_usec; // last time at which the agent did not run or its link to the server was not whole
+    usec_t resumed_usec; // last time at which the whole machine went on after it had stood still
 };
 
 void node_init(struct node *, struct sim *, int index, bool clone);
@@ -387,6 +388,7 @@ __attribute__((format(printf, 3, 4))) void broken(struct sim *, enum invariant, 
             broken((sim), (invariant), __VA_ARGS__); \
     } while (0)
 const char *invariant_name(enum invariant);
+const char *invariant_sentence(enum invariant);
 
 void check_often(struct sim *);              // after every event
 void check_state(struct sim *, struct server *); // now and then, and when a phase ends

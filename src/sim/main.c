@@ -227,8 +227,9 @@ static int take_option(struct command *command, char **argv, int left, int *ret_
 
 static void print_failure(const struct sim_options *options, const struct sim_result *result)
 {
-    printf("FAILED seed %" PRIu64 " at %" PRId64 ".%06" PRId64 " s (commit %s): %s\n  %s\nthe last events:\n%sto see it again:\n  ", options->seed,
-           result->failed_usec / USEC_PER_SEC, result->failed_usec % USEC_PER_SEC, SIM_COMMIT, result->invariant, result->text, result->tail);
+    printf("FAILED seed %" PRIu64 " at %" PRId64 ".%06" PRId64 " s (commit %s): %s%s%s\n  %s\nthe last events:\n%sto see it again:\n  ", options->seed,
+           result->failed_usec / USEC_PER_SEC, result->failed_usec % USEC_PER_SEC, SIM_COMMIT, result->invariant, result->sentence != NULL ? ": " : "",
+           result->sentence != NULL ? result->sentence : "", result->text, result->tail);
     sim_command(options, stdout);
 }
 

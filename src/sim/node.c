@@ -105,6 +105,7 @@ void agent_start(struct node *node)
         return;
     node->agent_up = true;
     node->agent_paused = node->ending = false;
+    node->apart_usec = usec_max(node->apart_usec, sim->now);
     trace(sim, node->actor, TR_AGENT_START, 0, 0, 0);
     if (!node->spawner.up)
         spawner_begin(node);
@@ -250,6 +251,8 @@ void node_resume(void *context)
         return;
     trace(node->sim, node->actor, TR_AGENT_RESUME, 0, 0, 0);
     node->suspended = false;
+    node->resumed_usec = node->sim->now;
+    node->apart_usec = usec_max(node->apart_usec, node->sim->now);
     // What runs there goes on at once, and the spawner as well.
     struct list *pos;
     list_for_each(pos, &node->spawner.processes) {
@@ -258,6 +261,7 @@ void node_resume(void *context)
             timer_set(&process->timer, node->sim->now + 1);
     }
     timer_set(&node->spawner.lease_timer, node->sim->now + 1);
+    sim_later(node->sim, STANDSTILL_END_USEC, truth_stood_still, node, (uint64_t)node->sim->now);
     agent_goes_on(node);
 }
 

@@ -49,6 +49,7 @@ struct sim_options {
 struct sim_result {
     bool failed;
     char invariant[64]; // name of the broken one; "assertion" when the code itself aborted
+    const char *sentence; // what it says; NULL: "assertion" or "crash"
     char text[SIM_TEXT];
     char tail[SIM_TAIL_BYTES]; // the last lines of the trace
     usec_t failed_usec;

@@ -49,6 +49,10 @@ static void add_value(struct buf *out, char how, uint64_t value)
     case 'F':
         buf_adds(out, value < FAULTS ? fault_names[value] : "?");
         break;
+    case 'I':
+        buf_printf(out, "%s: %s", value < INVARIANTS ? invariant_name((enum invariant)value) : "?",
+                   value < INVARIANTS ? invariant_sentence((enum invariant)value) : "?");
+        break;
     case 'T':
         buf_adds(out, duration_format(text, (usec_t)value < 0 ? 0 : (usec_t)value));
         break;

@@ -21,7 +21,7 @@ void truth_init(struct sim *sim)
 void truth_release(struct sim *sim)
 {
     struct truth *truth = &sim->truth;
-    struct map *maps[] = {&truth->runs, &truth->tasks, &truth->fences, &truth->jobs, &truth->keys_held_alive};
+    struct map *maps[] = {&truth->runs, &truth->tasks, &truth->fences, &truth->jobs};
     for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
         map_release(maps[i]);
     strmap_release(&truth->keys);

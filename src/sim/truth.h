@@ -111,11 +111,11 @@ struct t_job {
 
 struct t_key {
     char *name;
-    uint32_t holders, alive_amo; // runs that hold it; at_most_once processes of different runs
+    uint32_t holders; // runs that hold it
 };
 
 struct truth {
-    struct map runs, tasks, fences, keys_held_alive;
+    struct map runs, tasks, fences;
     struct strmap keys, idempotency, jobs_by_name;
     struct map jobs;
     struct list jobs_list, live;
@@ -148,4 +148,7 @@ struct t_job *truth_job(const struct sim *, uint64_t job_id);
 struct t_node *truth_node(struct sim *, uint32_t node_id);
 // What really happens.
 void truth_started(struct sim *, struct process *);
+// A while after a machine that stood still went on at the true time resumed_usec.
+enum { STANDSTILL_END_USEC = 10000 };
+void truth_stood_still(void *node, uint64_t resumed_usec);
 void truth_exited(struct sim *, struct process *, enum outcome, int exit_code);

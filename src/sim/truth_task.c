@@ -332,6 +332,52 @@ static void check_real_room(struct sim *sim, const struct node *node)
          node->alive, node->name, node->used_cpu, node->cpu_millis, node->used_memory, node->memory_bytes, node->used_licences, node->licences);
 }
 
+// Nothing on a machine can end what stands still with it, and no server can know whether it will ever go on. What it holds does not run
+// meanwhile; the moment it goes on, everything whose lease is over ends (INV_STOOD_STILL).
+static bool runs(const struct sim *sim, const struct process *process)
+{
+    const struct node *node = process->node;
+    bool ending = process->delivery == AT_MOST_ONCE && process->start_boot_usec < node->spawner.lease_boot_usec &&
+                  node->spawner.lease_boot_usec <= machine_mono(&node->machine);
+    return !node->suspended && (process->phase == PROC_RUNNING || process->phase == PROC_EMPTYING) &&
+           !(ending && node->resumed_usec > 0 && sim->now - node->resumed_usec <= STANDSTILL_END_USEC + process->plan.linger_usec);
+}
+
+void truth_stood_still(void *context, uint64_t resumed_usec)
+{
+    const struct node *node = context;
+    struct sim *sim = node->sim;
+    usec_t lease_over_usec = node->spawner.lease_boot_usec;
+    if (!node->machine_up || node->suspended || node->resumed_usec != (usec_t)resumed_usec || machine_mono(&node->machine) - STANDSTILL_END_USEC < lease_over_usec)
+        return;
+    struct list *pos;
+    list_for_each(pos, &node->spawner.processes) {
+        const struct process *process = list_entry(pos, struct process, link);
+        hold(sim, INV_STOOD_STILL, process->delivery != AT_MOST_ONCE || process->phase != PROC_RUNNING,
+             "node %s went on %" PRId64 " ms after its lease ended, and the at_most_once process of fence %" PRIu64 " still runs", node->name,
+             (machine_mono(&node->machine) - lease_over_usec) / USEC_PER_MSEC, process->fence);
+    }
+}
+
+static uint32_t runs_with_key(const struct sim *sim, const char *key)
+{
+    uint64_t seen[64];
+    uint32_t n = 0;
+    for (size_t i = 0; i < sim->n_nodes; i++) {
+        struct list *pos;
+        list_for_each(pos, &sim->nodes[i]->spawner.processes) {
+            const struct process *process = list_entry(pos, struct process, link);
+            const struct t_run *run = truth_run(sim, process->run_id);
+            bool counts = process->delivery == AT_MOST_ONCE && run != NULL && run->key != NULL && strcmp(run->key, key) == 0 && runs(sim, process);
+            for (uint32_t k = 0; k < n && counts; k++)
+                counts = seen[k] != process->run_id;
+            if (counts && n < sizeof(seen) / sizeof(*seen))
+                seen[n++] = process->run_id;
+        }
+    }
+    return n;
+}
+
 void truth_started(struct sim *sim, struct process *process)
 {
     struct node *node = process->node;
@@ -353,13 +399,9 @@ void truth_started(struct sim *sim, struct process *process)
     entry->where = node;
     task->starts++;
     sim->truth.n_processes++;
-    if (run->alive++ == 0 && run->key != NULL && run->delivery == AT_MOST_ONCE && !entry->ended) {
-        struct t_key *key = strmap_get(&sim->truth.keys, run->key);
-        must(key != NULL);
-        key->alive_amo++;
-        hold(sim, INV_KEY_REAL, key->alive_amo <= run->key_limit || sim->n_clones > 0, "%u at_most_once runs with key %s have living processes, its limit is %u",
-             key->alive_amo, run->key, run->key_limit);
-        map_put(&sim->truth.keys_held_alive, run->id, key);
+    if (run->alive++ == 0 && run->key != NULL && run->delivery == AT_MOST_ONCE && sim->n_clones == 0) {
+        uint32_t n = runs_with_key(sim, run->key);
+        hold(sim, INV_KEY_REAL, n <= run->key_limit, "%u at_most_once runs with key %s have processes that run, its limit is %u", n, run->key, run->key_limit);
     }
     check_real_room(sim, node);
 }
@@ -379,9 +421,4 @@ void truth_exited(struct sim *sim, struct process *process, enum outcome outcome
         truth_task(sim, entry->run_id, entry->index)->good_exits++;
     must(run->alive > 0);
     run->alive--;
-    struct t_key *key = run->alive == 0 ? map_del(&sim->truth.keys_held_alive, run->id) : NULL;
-    if (key != NULL) {
-        must(key->alive_amo > 0);
-        key->alive_amo--;
-    }
 }

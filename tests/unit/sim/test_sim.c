@@ -76,6 +76,21 @@ static void test_skips_leave_out(void **state)
         assert_int_equal(result.faults[kind], 0);
 }
 
+// A failure names what broke by its row of the table: the name and the sentence, also in the trace.
+static void test_failures_name_the_invariant(void **state)
+{
+    (void)state;
+    struct sim_options options = {.minutes_usec = 10 * USEC_PER_MIN, .plant = PLANT_WRONG_EXIT};
+    struct sim_result result = {0};
+    while (!result.failed && options.seed++ < 100)
+        sim_run_apart(&options, &result);
+    assert_true(result.failed);
+    assert_string_equal(result.invariant, "end-true");
+    assert_non_null(result.sentence);
+    assert_string_equal(result.sentence, "A recorded exit status is the one that the process really had.");
+    assert_non_null(strstr(result.tail, "world BROKEN: end-true: A recorded exit status is the one"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -83,6 +98,7 @@ int main(void)
         cmocka_unit_test(test_other_seed_other_trace),
         cmocka_unit_test(test_skips_are_read),
         cmocka_unit_test(test_skips_leave_out),
+        cmocka_unit_test(test_failures_name_the_invariant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
