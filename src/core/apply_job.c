@@ -3,40 +3,42 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/buf.h"
 #include "base/mem.h"
 #include "core/internal.h"
 #include "model/schedule.h"
 
-static void job_free_triggers(struct job *job)
+static void job_free_triggers(struct core *core, struct job *job)
 {
-    mem_free(job->triggers);
+    for (size_t i = 0; i < job->n_triggers; i++)
+        trigger_unref(core, job->triggers[i].rule);
+    if (job->triggers != &job->one)
+        mem_free(job->triggers);
     job->triggers = NULL;
     job->n_triggers = 0;
 }
 
 static void job_set_triggers(struct core *core, struct job *job, const struct job_spec *spec, const usec_t *next_usec)
 {
-    job_free_triggers(job);
-    job->n_triggers = spec->n_triggers;
-    if (spec->n_triggers > 0)
-        job->triggers = mem_alloc_array(spec->n_triggers, sizeof(*job->triggers));
+    // The new ones first: what both have in common is not given up in between.
+    struct job_trigger one = {0}, *made = spec->n_triggers <= 1 ? &one : mem_alloc_array(spec->n_triggers, sizeof(*made));
     for (size_t i = 0; i < spec->n_triggers; i++) {
         const struct trigger *from = &spec->triggers[i];
         const char *zone = from->zone ? from->zone : "UTC";
-        job->triggers[i] = (struct job_trigger){
-            .rule = *from,
+        made[i] = (struct job_trigger){
+            .rule = trigger_intern(core, from),
             .tz = core->options.find_zone ? core->options.find_zone(core->options.zones, zone) : NULL,
             .next_usec = next_usec[i],
         };
-        job->triggers[i].rule.text = NULL;
-        job->triggers[i].rule.zone = NULL;
     }
+    job_free_triggers(core, job);
+    job->one = one;
+    job->triggers = made == &one ? &job->one : made;
+    job->n_triggers = (uint32_t)spec->n_triggers;
 }
 
 usec_t trigger_due_usec(const struct job *job, const struct job_trigger *trigger)
 {
-    return usec_add(trigger->next_usec, schedule_jitter(&trigger->rule, job->id, trigger->next_usec));
+    return usec_add(trigger->next_usec, schedule_jitter(trigger->rule, job->id, trigger->next_usec));
 }
 
 // The job's timer: when the first of its triggers is due, while it is active.
@@ -58,14 +60,14 @@ static void job_arm(struct core *core, struct job *job)
 
 static struct job *job_new(struct core *core, uint64_t id, const struct job_spec *spec)
 {
-    must(spec->name != NULL);
+    must(spec->namespace_name != NULL && spec->name != NULL);
     must(id >= core->next_job);
-    struct job *job = mem_alloc(sizeof(*job));
-    struct buf name;
-    buf_init(&name);
-    buf_printf(&name, "%s/%s", spec->namespace_name, spec->name);
+    size_t namespace_len = strlen(spec->namespace_name), name_bytes = strlen(spec->name) + 1;
+    struct job *job = mem_alloc(sizeof(*job) + namespace_len + 1 + name_bytes);
+    memcpy(job->full_name, spec->namespace_name, namespace_len);
+    job->full_name[namespace_len] = '/';
+    memcpy(job->full_name + namespace_len + 1, spec->name, name_bytes);
     job->id = id;
-    job->full_name = buf_detach(&name);
     job->state = JOB_ACTIVE;
     list_init(&job->runs);
     list_add_tail(&core->jobs_by_id, &job->all);
@@ -108,14 +110,13 @@ static void job_delete(struct core *core, struct job *job)
         run->job = NULL;
         list_del(&run->in_job);
     }
-    job_free_triggers(job);
+    job_free_triggers(core, job);
     if (heap_contains(&job->timer))
         heap_remove(&core->job_timers, &job->timer);
     list_del(&job->all);
     must(map_del(&core->jobs, job->id) == job);
     must(strmap_del(&core->jobs_by_name, job->full_name) == job);
     spec_unref(core, job->spec);
-    mem_free(job->full_name);
     mem_free(job);
 }
 
@@ -151,9 +152,9 @@ void job_run_ended(struct core *core, struct job *job, usec_t at_usec)
 {
     bool changed = false;
     for (size_t i = 0; i < job->n_triggers && job->n_active == 0; i++) {
-        if (job->triggers[i].rule.kind != TRIGGER_AFTER_END)
+        if (job->triggers[i].rule->kind != TRIGGER_AFTER_END)
             continue;
-        job->triggers[i].next_usec = after_end_next(job, &job->triggers[i].rule, at_usec);
+        job->triggers[i].next_usec = after_end_next(job, job->triggers[i].rule, at_usec);
         changed = true;
     }
     if (changed)
@@ -202,9 +203,8 @@ void job_load_done(struct core *core, struct job *job)
     job_arm(core, job);
 }
 
-void job_free(struct job *job)
+void job_free(struct core *core, struct job *job)
 {
-    job_free_triggers(job);
-    mem_free(job->full_name);
+    job_free_triggers(core, job);
     mem_free(job);
 }

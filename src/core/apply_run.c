@@ -37,8 +37,8 @@ struct run *run_new(struct core *core, uint64_t id, struct spec *spec)
     list_add_tail(&core->runs_by_id, &run->all);
     must(map_put(&core->runs, id, run) == NULL);
     core->next_run = id + 1;
-    if (spec->concurrency_key)
-        run->key = key_take(core, spec->concurrency_key);
+    if (spec->policy->concurrency_key)
+        run->key = key_take(core, spec->policy->concurrency_key);
     return run;
 }
 

@@ -19,7 +19,7 @@ static void take_key(struct run *run)
 {
     if (!run->key || run->key_held)
         return;
-    must(run->key->holders < run->spec->concurrency_limit);
+    must(run->key->holders < run->spec->policy->concurrency_limit);
     run->key->holders++;
     run->key_held = true;
 }

@@ -128,7 +128,7 @@ static void check_dependencies(const struct core *core)
         }
         must(waits == run->n_waits);
         must(run->n_waits == 0 || run->state == RUN_WAITING);
-        must(run->state != RUN_WAITING || run->n_waits > 0 || run->spec->start_at_usec > 0);
+        must(run->state != RUN_WAITING || run->n_waits > 0 || run->spec->policy->start_at_usec > 0);
     }
 }
 

@@ -32,7 +32,7 @@ static void extend_leases(struct core *core, usec_t by)
 // The longest that a task may have to wait for its next attempt.
 static usec_t longest_wait(const struct task *task)
 {
-    const struct retry *retry = &task->run->spec->retry;
+    const struct retry *retry = &task->run->spec->policy->retry;
     usec_t backoff = retry->limit > 0 ? usec_max(retry->backoff_usec, retry->backoff_max_usec) : 0;
     backoff = usec_add(backoff, backoff / 1000 * retry->jitter_permille);
     return usec_max(backoff, UNCOUNTED_WAIT_MAX_USEC);

@@ -19,7 +19,8 @@ struct core *core_new(const struct core_options *options)
     struct map *maps[] = {&core->runs, &core->tasks, &core->fences, &core->jobs, &core->specs_by_hash, &core->sessions, &core->load_specs};
     for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
         map_init(maps[i]);
-    struct strmap *strmaps[] = {&core->jobs_by_name, &core->nodes_by_name, &core->keys, &core->idempotency, &core->classes_by_key};
+    struct strmap *strmaps[] = {&core->jobs_by_name, &core->nodes_by_name, &core->keys, &core->idempotency,
+                                &core->classes_by_key, &core->policies_by_key, &core->triggers_by_key};
     for (size_t i = 0; i < sizeof(strmaps) / sizeof(*strmaps); i++)
         strmap_init(strmaps[i]);
     struct list *lists[] = {&core->runs_by_id,     &core->jobs_by_id, &core->specs,         &core->idempotency_by_time, &core->to_archive,
@@ -67,12 +68,8 @@ static void free_specs(struct core *core)
         struct spec *spec = list_entry(pos, struct spec, all);
         if (--spec->class->refs == 0)
             class_free(spec->class);
-        mem_free((void *)(uintptr_t)spec->tasks.ranges);
-        mem_free((void *)(uintptr_t)spec->retry.exit_codes);
-        mem_free(spec->namespace_name);
-        mem_free(spec->name);
-        mem_free(spec->concurrency_key);
-        mem_free(spec->labels);
+        if (--spec->policy->refs == 0)
+            policy_free(spec->policy);
         mem_free(spec);
     }
 }
@@ -81,7 +78,7 @@ static void free_small(struct core *core)
 {
     struct list *pos, *tmp;
     list_for_each_safe(pos, tmp, &core->jobs_by_id)
-        job_free(list_entry(pos, struct job, all));
+        job_free(core, list_entry(pos, struct job, all));
     list_for_each_safe(pos, tmp, &core->idempotency_by_time) {
         struct idempotency *entry = list_entry(pos, struct idempotency, all);
         mem_free(entry->key);
@@ -108,7 +105,8 @@ void core_free(struct core *core)
     struct map *maps[] = {&core->runs, &core->tasks, &core->fences, &core->jobs, &core->specs_by_hash, &core->sessions, &core->load_specs};
     for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
         map_release(maps[i]);
-    struct strmap *strmaps[] = {&core->jobs_by_name, &core->nodes_by_name, &core->keys, &core->idempotency, &core->classes_by_key};
+    struct strmap *strmaps[] = {&core->jobs_by_name, &core->nodes_by_name, &core->keys, &core->idempotency,
+                                &core->classes_by_key, &core->policies_by_key, &core->triggers_by_key};
     for (size_t i = 0; i < sizeof(strmaps) / sizeof(*strmaps); i++)
         strmap_release(strmaps[i]);
     pool_release(&core->run_pool);

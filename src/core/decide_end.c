@@ -29,13 +29,13 @@ static enum task_state after_end(struct decision *d, const struct task *task, co
     if (outcome == OUTCOME_NOT_STARTED)
         return spent ? TASK_FAILED : again(task, now, ret_retry);
     if (outcome == OUTCOME_LOST || outcome == OUTCOME_LEASE) {
-        if (spec->delivery == AT_MOST_ONCE)
+        if (spec->policy->delivery == AT_MOST_ONCE)
             return TASK_LOST;
         return spent ? TASK_FAILED : again(task, now, ret_retry);
     }
-    if (spent || spec->delivery == AT_MOST_ONCE || !retry_wants(&spec->retry, task->tries + 1, outcome, end->exit_code))
+    if (spent || spec->policy->delivery == AT_MOST_ONCE || !retry_wants(&spec->policy->retry, task->tries + 1, outcome, end->exit_code))
         return TASK_FAILED;
-    usec_t backoff = retry_backoff(&spec->retry, task->tries + 1, prng_u64(&d->core->prng));
+    usec_t backoff = retry_backoff(&spec->policy->retry, task->tries + 1, prng_u64(&d->core->prng));
     if (backoff == 0)
         return TASK_PENDING;
     *ret_retry = usec_add(now, backoff);

@@ -14,7 +14,7 @@ enum {
 
 usec_t trigger_next(const struct job_trigger *trigger, usec_t first_usec, usec_t after)
 {
-    return schedule_next(&trigger->rule, trigger->tz, first_usec, after);
+    return schedule_next(trigger->rule, trigger->tz, first_usec, after);
 }
 
 int triggers_next(const struct core *core, const struct job *job, const struct job_spec *spec, usec_t first_usec, usec_t now, struct arena *arena,
@@ -24,7 +24,7 @@ int triggers_next(const struct core *core, const struct job *job, const struct j
     for (size_t i = 0; i < spec->n_triggers; i++) {
         const struct trigger *from = &spec->triggers[i];
         const char *zone = from->zone ? from->zone : "UTC";
-        struct job_trigger trigger = {.rule = *from};
+        struct job_trigger trigger = {.rule = from};
         if (from->kind == TRIGGER_CRON || from->has_between) {
             trigger.tz = core->options.find_zone ? core->options.find_zone(core->options.zones, zone) : NULL;
             if (!trigger.tz)
@@ -206,8 +206,8 @@ void on_job_hold(struct decision *d)
         if (ev->to == JOB_ACTIVE) { // instants that passed while it was held are not made up for
             usec_t *next = arena_array(d->out->arena, usec_t, job->n_triggers);
             for (size_t i = 0; i < job->n_triggers; i++)
-                next[i] = job->triggers[i].rule.kind == TRIGGER_AFTER_END
-                              ? after_end_next(job, &job->triggers[i].rule, d->event->wall_usec)
+                next[i] = job->triggers[i].rule->kind == TRIGGER_AFTER_END
+                              ? after_end_next(job, job->triggers[i].rule, d->event->wall_usec)
                               : trigger_next(&job->triggers[i], job->first_usec, job_after(job, d->event->wall_usec));
             rec.next_usec = next;
             rec.n_next = job->n_triggers;
@@ -288,7 +288,7 @@ static void decide_after_end(struct decision *d, struct job *job, uint32_t which
     usec_t nominal = trigger->next_usec;
     must(nominal <= d->event->wall_usec);
     enum fire_outcome outcome = job->n_active > 0 ? FIRE_SKIPPED_OVERLAP : has_room(d->core, job) ? FIRE_STARTED : FIRE_SKIPPED_LIMIT;
-    usec_t next = outcome == FIRE_SKIPPED_LIMIT ? usec_add(d->event->wall_usec, trigger->rule.every_usec) : USEC_NEVER;
+    usec_t next = outcome == FIRE_SKIPPED_LIMIT ? usec_add(d->event->wall_usec, trigger->rule->every_usec) : USEC_NEVER;
     emit_fired(d, job, which, outcome, 0, next);
     if (outcome != FIRE_STARTED)
         return;
@@ -304,11 +304,11 @@ static void decide_fire(struct decision *d, struct job *job, uint32_t which)
     struct job_trigger *trigger = &job->triggers[which];
     usec_t now = d->event->wall_usec, nominal = trigger->next_usec;
     must(nominal <= now);
-    if (trigger->rule.kind == TRIGGER_AFTER_END) {
+    if (trigger->rule->kind == TRIGGER_AFTER_END) {
         decide_after_end(d, job, which);
         return;
     }
-    bool late = usec_sub(now - nominal, trigger->rule.jitter_usec) > core->options.limits->value[LIMIT_MISFIRE_AFTER];
+    bool late = usec_sub(now - nominal, trigger->rule->jitter_usec) > core->options.limits->value[LIMIT_MISFIRE_AFTER];
     usec_t after_now = trigger_next(trigger, job->first_usec, now);
     usec_t following = trigger_next(trigger, job->first_usec, nominal);
     if (late && job->misfire == MISFIRE_SKIP) {

@@ -163,7 +163,7 @@ int decide_job_run(struct decision *d, struct job *job, usec_t nominal_usec, con
                           .spec = &same,
                           .packed = {spec->packed, spec->packed_len},
                           .idempotency_key = idempotency_key,
-                          .eligible = !waits && spec->start_at_usec <= d->event->wall_usec,
+                          .eligible = !waits && spec->policy->start_at_usec <= d->event->wall_usec,
                           .held = held,
                       });
     return 0;

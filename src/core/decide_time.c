@@ -12,7 +12,7 @@ static struct heap_node *due(struct heap *heap, usec_t now)
 static void run_timer(struct decision *d, struct run *run)
 {
     usec_t now = d->event->wall_usec;
-    usec_t deadline = run->spec->queue_deadline_usec > 0 ? usec_add(run->submitted_usec, run->spec->queue_deadline_usec) : USEC_NEVER;
+    usec_t deadline = run->spec->policy->queue_deadline_usec > 0 ? usec_add(run->submitted_usec, run->spec->policy->queue_deadline_usec) : USEC_NEVER;
     if (deadline <= now) {
         decide_cancel_run(d, run, CANCEL_EXPIRED);
         return;

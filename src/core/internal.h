@@ -52,28 +52,37 @@ struct class {
     enum reason parked_for;
 };
 
-// The planning half of a job_spec, beside its packed form. Interned: runs of the same content share one.
+// How runs are treated: whatever of a job_spec is neither its command nor its class. Shared by every spec that says the same.
+struct policy {
+    char *key; // canonical bytes, owned; its place in core.policies_by_key
+    size_t key_len;
+    uint32_t refs; // specs
+    enum delivery delivery;
+    struct retry retry;
+    const char *namespace_name;
+    const char *concurrency_key; // NULL: none
+    uint32_t concurrency_limit;
+    uint32_t parallelism;
+    usec_t queue_deadline_usec;
+    usec_t start_at_usec;
+    struct pair *labels;
+    size_t n_labels;
+    struct arena arena; // of what it points to
+};
+
+// The planning half of a job_spec, beside its packed form. Interned: runs of the same content share one. One block, since a job
+// that only waits for its time costs one of these.
 struct spec {
-    uint64_t hash;
     uint32_t refs;
     uint32_t packed_len;
     uint64_t no; // in the order of creation, for snapshots
     struct list all; // in core.specs, by no
     struct class *class;
-    struct index_set tasks; // ranges owned
-    struct retry retry;     // exit codes owned
-    char *namespace_name;   // owned, likewise name and key
-    char *name;
-    char *concurrency_key;
-    uint32_t concurrency_limit;
-    uint32_t parallelism;
-    enum delivery delivery;
-    usec_t queue_deadline_usec;
-    usec_t start_at_usec;
-    struct pair *labels; // owned, one block
-    size_t n_labels;
+    struct policy *policy;
+    struct index_set tasks;
+    const char *name;       // in this block; NULL: work of no job
     struct spec *next_same_hash; // transient: chain in core.specs_by_hash
-    uint8_t packed[];
+    const uint8_t *packed;  // in this block
 };
 
 struct key {
@@ -147,19 +156,19 @@ struct run {
 };
 
 struct job_trigger {
-    struct trigger rule; // without its texts: they are in the spec
+    const struct trigger *rule; // interned, without its texts: they are in the spec
     const struct tz *tz;
     usec_t next_usec;
 };
 
 struct job {
     uint64_t id;
-    char *full_name; // "namespace/name", owned
     uint32_t version;
     enum job_state state;
     struct spec *spec;
-    struct job_trigger *triggers; // owned
-    size_t n_triggers;
+    struct job_trigger *triggers; // `one`, or owned when there are more
+    struct job_trigger one;
+    uint32_t n_triggers;
     enum overlap overlap;
     enum misfire misfire;
     uint32_t pause_after; // of its spec
@@ -171,6 +180,7 @@ struct job {
     struct list runs; // run.in_job, not ended
     struct list all;  // core.jobs_by_id
     struct heap_node timer; // transient: core.job_timers
+    char full_name[];       // "namespace/name"
 };
 
 struct node {
@@ -210,7 +220,7 @@ struct core {
     uint64_t n_waiting_tasks; // tasks of runs that have not ended which are neither active nor ended
 
     struct map runs, tasks, fences, jobs; // by id; tasks by task_key()
-    struct strmap jobs_by_name, nodes_by_name, keys, idempotency, classes_by_key;
+    struct strmap jobs_by_name, nodes_by_name, keys, idempotency, classes_by_key, policies_by_key, triggers_by_key;
     struct map specs_by_hash, sessions;
     struct list runs_by_id, jobs_by_id, specs, idempotency_by_time, to_archive;
     struct node **nodes; // by id, removed ones are taken out
@@ -312,10 +322,15 @@ void apply_node_registered(struct core *, const struct record *);
 void apply_node_state(struct core *, const struct record *);
 void apply_node_admission(struct core *, const struct record *);
 
-// spec.c, class.c
+// spec.c, policy.c, trigger.c, class.c
 struct spec *spec_intern(struct core *, const struct job_spec *, struct bytes packed); // gives a reference
 void spec_ref(struct spec *);
 void spec_unref(struct core *, struct spec *);
+struct policy *policy_intern(struct core *, const struct job_spec *); // gives a reference
+void policy_free(struct policy *);
+void policy_unref(struct core *, struct policy *);
+const struct trigger *trigger_intern(struct core *, const struct trigger *); // gives a reference
+void trigger_unref(struct core *, const struct trigger *);
 struct class *class_intern(struct core *, const struct job_spec *);
 void class_unref(struct core *, struct class *);
 void class_free(struct class *);
@@ -381,7 +396,7 @@ static inline bool node_open(const struct node *node)
 // apply_job.c, apply_run.c: building blocks that loading a snapshot shares with the fold.
 struct job *job_load(struct core *, const struct snap_job *);
 void job_load_done(struct core *, struct job *);
-void job_free(struct job *);
+void job_free(struct core *, struct job *);
 struct run *run_new(struct core *, uint64_t id, struct spec *); // takes the reference
 void run_wait_for(struct run *, size_t at, struct run *target, enum after_on);
 // Whether a fire of the job that starts now has to wait: overlap `queue` and `replace` let it begin when what goes on has ended. A fold of

@@ -64,16 +64,16 @@ uint32_t run_placeable(const struct run *run)
     if (run->admission != ADMIT_OPEN)
         return 0;
     uint32_t n = run->n_untouched + heap_len(&run->again);
-    if (run->spec->parallelism == 0)
+    if (run->spec->policy->parallelism == 0)
         return n;
     uint32_t active = run_active(run);
-    uint32_t room = active < run->spec->parallelism ? run->spec->parallelism - active : 0;
+    uint32_t room = active < run->spec->policy->parallelism ? run->spec->policy->parallelism - active : 0;
     return n < room ? n : room;
 }
 
 static bool run_key_free(const struct run *run)
 {
-    return !run->key || run->key_held || run->key->holders < run->spec->concurrency_limit;
+    return !run->key || run->key_held || run->key->holders < run->spec->policy->concurrency_limit;
 }
 
 // The heap in which the run belongs now: its class when it has something to place, its key when it waits for that, or none.
@@ -121,10 +121,10 @@ void run_arm(struct core *core, struct run *run)
     if (core->loading)
         return;
     usec_t when = USEC_NEVER;
-    if (run->state == RUN_WAITING && run->spec->start_at_usec > 0)
-        when = run->spec->start_at_usec;
-    if ((run->state == RUN_WAITING || run->state == RUN_PENDING) && run->spec->queue_deadline_usec > 0) {
-        usec_t deadline = usec_add(run->submitted_usec, run->spec->queue_deadline_usec);
+    if (run->state == RUN_WAITING && run->spec->policy->start_at_usec > 0)
+        when = run->spec->policy->start_at_usec;
+    if ((run->state == RUN_WAITING || run->state == RUN_PENDING) && run->spec->policy->queue_deadline_usec > 0) {
+        usec_t deadline = usec_add(run->submitted_usec, run->spec->policy->queue_deadline_usec);
         when = deadline < when ? deadline : when;
     }
     if (heap_contains(&run->timer))

@@ -52,7 +52,7 @@ static void settle_run(struct decision *d, struct run *run)
         decide_emit(d, &record); // puts it on the list again, without open tasks
         return;
     }
-    if (run->n_waits == 0 && run->spec->start_at_usec <= d->event->wall_usec) {
+    if (run->n_waits == 0 && run->spec->policy->start_at_usec <= d->event->wall_usec) {
         struct record record = {.kind = REC_RUN_ELIGIBLE, .run_eligible = {.run_id = run->id}};
         decide_emit(d, &record);
         return;

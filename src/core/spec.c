@@ -7,41 +7,12 @@
 #include "base/mem.h"
 #include "core/internal.h"
 
-static char *dup_or_null(const char *text)
-{
-    return text ? mem_strdup(text) : NULL;
-}
+// What most specs have: one task, index 0.
+static const struct index_range only_range = {.step = 1};
 
-static void *dup_array(const void *data, size_t count, size_t item_bytes)
+static bool has_only_range(const struct index_set *set)
 {
-    if (count == 0)
-        return NULL;
-    void *copy = mem_alloc_array(count, item_bytes);
-    memcpy(copy, data, count * item_bytes);
-    return copy;
-}
-
-// Labels as one block: the pairs, then their texts.
-static struct pair *dup_labels(const struct pair *labels, size_t n)
-{
-    if (n == 0)
-        return NULL;
-    size_t bytes = n * sizeof(*labels);
-    for (size_t i = 0; i < n; i++)
-        bytes += strlen(labels[i].key) + strlen(labels[i].value) + 2;
-    struct pair *copy = mem_alloc(bytes);
-    char *text = (char *)(copy + n);
-    for (size_t i = 0; i < n; i++) {
-        size_t key_len = strlen(labels[i].key) + 1, value_len = strlen(labels[i].value) + 1;
-        memcpy(text, labels[i].key, key_len);
-        copy[i].key = text;
-        text += key_len;
-        memcpy(text, labels[i].value, value_len);
-        copy[i].value = text;
-        text += value_len;
-    }
-    must(text == (char *)copy + bytes);
-    return copy;
+    return set->n_ranges == 1 && set->ranges[0].first == 0 && set->ranges[0].last == 0 && set->ranges[0].step == 1;
 }
 
 static struct spec *spec_lookup(const struct core *core, uint64_t hash, struct bytes packed)
@@ -50,6 +21,13 @@ static struct spec *spec_lookup(const struct core *core, uint64_t hash, struct b
         if (spec->packed_len == packed.len && memcmp(spec->packed, packed.data, packed.len) == 0)
             return spec;
     return NULL;
+}
+
+// Its block, but for the name.
+static size_t spec_bytes(const struct spec *spec)
+{
+    size_t ranges_bytes = spec->tasks.ranges == &only_range ? 0 : spec->tasks.n_ranges * sizeof(*spec->tasks.ranges);
+    return sizeof(*spec) + ranges_bytes + spec->packed_len;
 }
 
 struct spec *spec_intern(struct core *core, const struct job_spec *from, struct bytes packed)
@@ -62,31 +40,23 @@ struct spec *spec_intern(struct core *core, const struct job_spec *from, struct 
         spec->refs++;
         return spec;
     }
-    spec = mem_alloc(sizeof(*spec) + packed.len);
-    spec->hash = hash;
-    spec->refs = 1;
+    size_t ranges_bytes = has_only_range(&from->tasks) ? 0 : from->tasks.n_ranges * sizeof(*from->tasks.ranges);
+    size_t name_bytes = from->name ? strlen(from->name) + 1 : 0;
+    spec = mem_alloc(sizeof(*spec) + ranges_bytes + packed.len + name_bytes);
+    uint8_t *rest = (uint8_t *)(spec + 1);
+    spec->tasks = from->tasks;
+    spec->tasks.ranges = ranges_bytes > 0 ? memcpy(rest, from->tasks.ranges, ranges_bytes) : &only_range;
+    spec->packed = memcpy(rest + ranges_bytes, packed.data, packed.len);
     spec->packed_len = (uint32_t)packed.len;
-    memcpy(spec->packed, packed.data, packed.len);
+    spec->name = from->name ? memcpy(rest + ranges_bytes + packed.len, from->name, name_bytes) : NULL;
+    spec->refs = 1;
     spec->no = ++core->next_spec;
     list_add_tail(&core->specs, &spec->all);
     spec->class = class_intern(core, from);
-    spec->tasks = from->tasks;
-    spec->tasks.ranges = dup_array(from->tasks.ranges, from->tasks.n_ranges, sizeof(*from->tasks.ranges));
-    spec->retry = from->retry;
-    spec->retry.exit_codes = dup_array(from->retry.exit_codes, from->retry.n_exit_codes, sizeof(*from->retry.exit_codes));
-    spec->namespace_name = mem_strdup(from->namespace_name);
-    spec->name = dup_or_null(from->name);
-    spec->concurrency_key = dup_or_null(from->concurrency_key);
-    spec->concurrency_limit = from->concurrency_limit;
-    spec->parallelism = from->parallelism;
-    spec->delivery = from->delivery;
-    spec->queue_deadline_usec = from->queue_deadline_usec;
-    spec->start_at_usec = from->start_at_usec;
-    spec->labels = dup_labels(from->labels, from->n_labels);
-    spec->n_labels = from->n_labels;
+    spec->policy = policy_intern(core, from);
     spec->next_same_hash = map_put(&core->specs_by_hash, hash, spec);
     core->n_specs++;
-    core->blob_bytes += sizeof(*spec) + packed.len + spec->tasks.n_ranges * sizeof(*spec->tasks.ranges);
+    core->blob_bytes += spec_bytes(spec);
     return spec;
 }
 
@@ -98,13 +68,14 @@ void spec_ref(struct spec *spec)
 
 static void spec_unlink(struct core *core, struct spec *spec)
 {
-    struct spec *first = map_get(&core->specs_by_hash, spec->hash);
+    uint64_t hash = hash_bytes(spec->packed, spec->packed_len, 0);
+    struct spec *first = map_get(&core->specs_by_hash, hash);
     must(first != NULL);
     if (first == spec) {
         if (spec->next_same_hash)
-            map_put(&core->specs_by_hash, spec->hash, spec->next_same_hash);
+            map_put(&core->specs_by_hash, hash, spec->next_same_hash);
         else
-            map_del(&core->specs_by_hash, spec->hash);
+            map_del(&core->specs_by_hash, hash);
         return;
     }
     while (first->next_same_hash != spec) {
@@ -124,12 +95,7 @@ void spec_unref(struct core *core, struct spec *spec)
     class_unref(core, spec->class);
     must(core->n_specs > 0);
     core->n_specs--;
-    core->blob_bytes -= sizeof(*spec) + spec->packed_len + spec->tasks.n_ranges * sizeof(*spec->tasks.ranges);
-    mem_free((void *)(uintptr_t)spec->tasks.ranges);
-    mem_free((void *)(uintptr_t)spec->retry.exit_codes);
-    mem_free(spec->namespace_name);
-    mem_free(spec->name);
-    mem_free(spec->concurrency_key);
-    mem_free(spec->labels);
+    policy_unref(core, spec->policy);
+    core->blob_bytes -= spec_bytes(spec);
     mem_free(spec);
 }

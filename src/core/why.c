@@ -100,9 +100,9 @@ static void why_waiting_run(const struct run *run, usec_t wall_usec, struct aren
         return;
     }
     char when[40];
-    why->until_usec = run->spec->start_at_usec;
-    must(run->spec->start_at_usec > 0 || wall_usec >= 0);
-    say(why, REASON_START_TIME, arena_printf(arena, "It starts at %s.", time_format(when, run->spec->start_at_usec)));
+    why->until_usec = run->spec->policy->start_at_usec;
+    must(run->spec->policy->start_at_usec > 0 || wall_usec >= 0);
+    say(why, REASON_START_TIME, arena_printf(arena, "It starts at %s.", time_format(when, run->spec->policy->start_at_usec)));
 }
 
 static void why_pending(const struct core *core, const struct run *run, const struct task *task, usec_t wall_usec, struct arena *arena,
@@ -118,11 +118,11 @@ static void why_pending(const struct core *core, const struct run *run, const st
         why->until_usec = task->timer.key; // the wait moves with the clock, the record of it does not
         say(why, REASON_BACKOFF,
             arena_printf(arena, "Attempt %" PRIu32 " failed; the next one comes at %s.", task->attempt, time_format(when, task->timer.key)));
-    } else if (run->key && !run->key_held && run->key->holders >= spec->concurrency_limit) {
+    } else if (run->key && !run->key_held && run->key->holders >= spec->policy->concurrency_limit) {
         say(why, REASON_CONCURRENCY,
             arena_printf(arena, "Concurrency key '%s' is held by %" PRIu32 " run%s, as many as its limit allows.", run->key->name,
                          run->key->holders, run->key->holders == 1 ? "" : "s"));
-    } else if (spec->parallelism > 0 && run_active(run) >= spec->parallelism) {
+    } else if (spec->policy->parallelism > 0 && run_active(run) >= spec->policy->parallelism) {
         say(why, REASON_PARALLELISM,
             arena_printf(arena, "%" PRIu32 " of its tasks %s under way, as many as its parallelism allows.", run_active(run),
                          run_active(run) == 1 ? "is" : "are"));

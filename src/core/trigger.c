@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Triggers, interned: schedules of a million jobs are of a few thousand kinds ("every day at 03:00 in Paris").
+#include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/mem.h"
+#include "core/internal.h"
+
+// A trigger that all who have the same share.
+struct shared_trigger {
+    struct trigger rule; // first: others hold its address
+    uint32_t refs;
+    uint32_t key_len;
+    char key[];
+};
+
+// A new field of a trigger belongs into its key; then this number is brought up to date.
+_Static_assert(sizeof(struct trigger) == 168, "trigger_key() names every field of a trigger but its texts");
+_Static_assert(sizeof(struct cron) == 80, "trigger_key() names every field of a cron");
+
+static void trigger_key(struct buf *key, const struct trigger *trigger)
+{
+    const struct cron *cron = &trigger->cron;
+    buf_printf(key, "%d,%d,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%d,%" PRId32 ",%" PRId32 ",%" PRId64 ";", (int)trigger->kind,
+               (int)trigger->quartz, trigger->every_usec, trigger->at_usec, trigger->from_usec, trigger->until_usec, (int)trigger->has_between,
+               trigger->between_first_sec, trigger->between_last_sec, trigger->jitter_usec);
+    if (trigger->kind != TRIGGER_CRON)
+        return;
+    buf_printf(key, "%" PRIx64 ",%" PRIx64 ",%" PRIx32 ",%" PRIx32 ",%x,%x,%" PRIx32 ",%" PRIx32 ",%" PRIx32 ",", cron->second, cron->minute, cron->hour,
+               cron->day_of_month, (unsigned)cron->month, (unsigned)cron->day_of_week, cron->before_last, cron->weekday_near,
+               cron->weekday_before_last);
+    for (size_t i = 0; i < sizeof(cron->nth_weekday); i++)
+        buf_printf(key, "%x,", (unsigned)cron->nth_weekday[i]);
+    for (size_t i = 0; i < CRON_YEAR_WORDS; i++)
+        buf_printf(key, "%" PRIx64 ",", cron->year[i]);
+    buf_printf(key, "%d%d%d%d", (int)cron->day_of_month_any, (int)cron->day_of_week_any, (int)cron->hour_wild, (int)cron->minute_wild);
+}
+
+const struct trigger *trigger_intern(struct core *core, const struct trigger *from)
+{
+    struct buf key;
+    buf_init(&key);
+    trigger_key(&key, from);
+    struct shared_trigger *shared = strmap_get_n(&core->triggers_by_key, key.data, key.len);
+    if (!shared) {
+        shared = mem_alloc(sizeof(*shared) + key.len + 1);
+        shared->rule = *from;
+        // What was written is in the spec; two that mean the same may have been written in different ways.
+        shared->rule.text = NULL;
+        shared->rule.zone = NULL;
+        shared->key_len = (uint32_t)key.len;
+        memcpy(shared->key, key.data, key.len);
+        strmap_put_n(&core->triggers_by_key, shared->key, shared->key_len, shared);
+    }
+    shared->refs++;
+    buf_release(&key);
+    return &shared->rule;
+}
+
+static struct shared_trigger *shared_of(const struct trigger *rule)
+{
+    _Static_assert(offsetof(struct shared_trigger, rule) == 0, "the address of a rule is that of what is shared");
+    return (struct shared_trigger *)(uintptr_t)rule;
+}
+
+void trigger_unref(struct core *core, const struct trigger *rule)
+{
+    struct shared_trigger *shared = shared_of(rule);
+    must(shared->refs > 0);
+    if (--shared->refs > 0)
+        return;
+    must(strmap_del_n(&core->triggers_by_key, shared->key, shared->key_len) == shared);
+    mem_free(shared);
+}
