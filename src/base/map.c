@@ -6,8 +6,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/mem.h"
-
-#define MAP_CAP_MIN ((size_t)16)
+#include "base/probe.h"
 
 void map_init(struct map *map)
 {
@@ -22,23 +21,18 @@ void map_release(struct map *map)
     map_init(map);
 }
 
-static size_t home_of(const struct map *map, uint64_t key)
-{
-    return (size_t)hash_u64(key) & (map->cap - 1);
-}
-
-// The slot that holds `key`, or the free slot where it belongs. There is always a free slot: see grow_to.
+// The slot that holds `key`, or the free slot where it belongs. There is always a free slot: see probe_cap.
 static size_t find(const struct map *map, uint64_t key)
 {
-    size_t at = home_of(map, key);
+    size_t at = probe_home(hash_u64(key), map->cap);
     while (map->slots[at].value != NULL && map->slots[at].key != key)
-        at = (at + 1) & (map->cap - 1);
+        at = probe_next(at, map->cap);
     return at;
 }
 
 static void grow_to(struct map *map, size_t cap)
 {
-    must(cap > map->len && (cap & (cap - 1)) == 0);
+    must(cap > map->len);
     struct map old = *map;
     map->slots = mem_alloc_array(cap, sizeof(*map->slots));
     map->cap = cap;
@@ -48,14 +42,9 @@ static void grow_to(struct map *map, size_t cap)
     mem_free(old.slots);
 }
 
-// At most 3 slots of 4 are in use.
 void map_reserve(struct map *map, size_t count)
 {
-    size_t cap = map->cap == 0 ? MAP_CAP_MIN : map->cap;
-    while (count > cap / 4 * 3) {
-        must(cap <= SIZE_MAX / 4);
-        cap *= 2;
-    }
+    size_t cap = probe_cap(map->cap, count);
     if (cap != map->cap)
         grow_to(map, cap);
 }
@@ -88,10 +77,9 @@ void *map_del(struct map *map, uint64_t key)
         return NULL;
     map->len--;
     // Move back whoever was pushed past the hole, so that a search never meets a gap before its key.
-    size_t mask = map->cap - 1;
-    for (size_t at = (hole + 1) & mask; map->slots[at].value != NULL; at = (at + 1) & mask) {
-        size_t home = home_of(map, map->slots[at].key);
-        if (((at - home) & mask) >= ((at - hole) & mask)) {
+    for (size_t at = probe_next(hole, map->cap); map->slots[at].value != NULL; at = probe_next(at, map->cap)) {
+        size_t home = probe_home(hash_u64(map->slots[at].key), map->cap);
+        if (probe_distance(home, at, map->cap) >= probe_distance(hole, at, map->cap)) {
             map->slots[hole] = map->slots[at];
             hole = at;
         }

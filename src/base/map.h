@@ -16,7 +16,7 @@ struct map_slot {
 struct map {
     struct map_slot *slots;
     size_t len;
-    size_t cap; // 0 or a power of two
+    size_t cap; // 0 before the first item
 };
 
 void map_init(struct map *map);
@@ -36,8 +36,8 @@ size_t map_bytes(const struct map *map);
 
 struct strmap_slot {
     const char *key;
-    size_t key_len;
-    uint64_t hash;
+    uint32_t key_len;
+    uint32_t hash;
     void *value; // NULL = the slot is free
 };
 
@@ -45,11 +45,11 @@ struct strmap_slot {
 struct strmap {
     struct strmap_slot *slots;
     size_t len;
-    size_t cap; // 0 or a power of two
+    size_t cap; // 0 before the first item
 };
 
 // The map borrows its keys: a key must live, unchanged, as long as it is in the map. A key usually is a field of its value.
-// The _n variants take keys of `key_len` bytes, which need not end in NUL and may hold any bytes.
+// The _n variants take keys of `key_len` bytes, which need not end in NUL, may hold any bytes, and are shorter than 4 GiB.
 void strmap_init(struct strmap *map);
 void strmap_release(struct strmap *map);
 void *strmap_get(const struct strmap *map, const char *key);

@@ -8,8 +8,7 @@
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/mem.h"
-
-#define STRMAP_CAP_MIN ((size_t)16)
+#include "base/probe.h"
 
 void strmap_init(struct strmap *map)
 {
@@ -24,25 +23,36 @@ void strmap_release(struct strmap *map)
     strmap_init(map);
 }
 
-static bool holds(const struct strmap_slot *slot, const char *key, size_t key_len, uint64_t hash)
+// Half of the bits are kept: enough to place 2^32 keys and to tell nearly all of them apart.
+static uint32_t hash_of(const char *key, size_t key_len)
+{
+    return (uint32_t)(hash_bytes(key, key_len, 0) >> 32);
+}
+
+static size_t home_of(uint32_t hash, size_t cap)
+{
+    return probe_home((uint64_t)hash << 32, cap);
+}
+
+static bool holds(const struct strmap_slot *slot, const char *key, size_t key_len, uint32_t hash)
 {
     return slot->hash == hash && slot->key_len == key_len && memcmp(slot->key, key, key_len) == 0;
 }
 
-// The slot that holds the key, or the free slot where it belongs. At most 3 slots of 4 are in use, so one is free.
-static size_t find(const struct strmap *map, const char *key, size_t key_len, uint64_t hash)
+// The slot that holds the key, or the free slot where it belongs. One is free: see probe_cap.
+static size_t find(const struct strmap *map, const char *key, size_t key_len, uint32_t hash)
 {
-    size_t at = (size_t)hash & (map->cap - 1);
+    size_t at = home_of(hash, map->cap);
     while (map->slots[at].value != NULL && !holds(&map->slots[at], key, key_len, hash))
-        at = (at + 1) & (map->cap - 1);
+        at = probe_next(at, map->cap);
     return at;
 }
 
-static void grow(struct strmap *map)
+static void grow_to(struct strmap *map, size_t cap)
 {
+    must(cap > map->len);
     struct strmap old = *map;
-    must(old.cap <= SIZE_MAX / 4);
-    map->cap = old.cap == 0 ? STRMAP_CAP_MIN : old.cap * 2;
+    map->cap = cap;
     map->slots = mem_alloc_array(map->cap, sizeof(*map->slots));
     for (size_t i = 0; i < old.cap; i++) {
         const struct strmap_slot *slot = &old.slots[i];
@@ -57,20 +67,22 @@ void *strmap_get_n(const struct strmap *map, const char *key, size_t key_len)
     must(key != NULL);
     if (map->len == 0)
         return NULL;
-    return map->slots[find(map, key, key_len, hash_bytes(key, key_len, 0))].value;
+    return map->slots[find(map, key, key_len, hash_of(key, key_len))].value;
 }
 
 void *strmap_put_n(struct strmap *map, const char *key, size_t key_len, void *value)
 {
     must(key != NULL && value != NULL);
-    if (map->len + 1 > map->cap / 4 * 3)
-        grow(map);
-    uint64_t hash = hash_bytes(key, key_len, 0);
+    must(key_len <= UINT32_MAX);
+    size_t cap = probe_cap(map->cap, map->len + 1);
+    if (cap != map->cap)
+        grow_to(map, cap);
+    uint32_t hash = hash_of(key, key_len);
     struct strmap_slot *slot = &map->slots[find(map, key, key_len, hash)];
     void *old = slot->value;
     if (old == NULL)
         map->len++;
-    *slot = (struct strmap_slot){.key = key, .key_len = key_len, .hash = hash, .value = value};
+    *slot = (struct strmap_slot){.key = key, .key_len = (uint32_t)key_len, .hash = hash, .value = value};
     return old;
 }
 
@@ -79,15 +91,14 @@ void *strmap_del_n(struct strmap *map, const char *key, size_t key_len)
     must(key != NULL);
     if (map->len == 0)
         return NULL;
-    size_t hole = find(map, key, key_len, hash_bytes(key, key_len, 0));
+    size_t hole = find(map, key, key_len, hash_of(key, key_len));
     void *old = map->slots[hole].value;
     if (old == NULL)
         return NULL;
     map->len--;
-    size_t mask = map->cap - 1;
-    for (size_t at = (hole + 1) & mask; map->slots[at].value != NULL; at = (at + 1) & mask) {
-        size_t home = (size_t)map->slots[at].hash & mask;
-        if (((at - home) & mask) >= ((at - hole) & mask)) {
+    for (size_t at = probe_next(hole, map->cap); map->slots[at].value != NULL; at = probe_next(at, map->cap)) {
+        size_t home = home_of(map->slots[at].hash, map->cap);
+        if (probe_distance(home, at, map->cap) >= probe_distance(hole, at, map->cap)) {
             map->slots[hole] = map->slots[at];
             hole = at;
         }

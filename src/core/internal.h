@@ -75,14 +75,13 @@ struct policy {
 struct spec {
     uint32_t refs;
     uint32_t packed_len;
-    uint64_t no; // in the order of creation, for snapshots
-    struct list all; // in core.specs, by no
+    struct list all; // in core.specs, in the order of creation
     struct class *class;
     struct policy *policy;
     struct index_set tasks;
-    const char *name;       // in this block; NULL: work of no job
+    const char *name; // in this block; NULL: work of no job
     struct spec *next_same_hash; // transient: chain in core.specs_by_hash
-    const uint8_t *packed;  // in this block
+    uint8_t packed[];
 };
 
 struct key {
@@ -215,7 +214,7 @@ struct placement_policy;
 
 struct core {
     struct core_options options;
-    uint64_t seq, epoch, next_run, next_job, next_fence, next_spec;
+    uint64_t seq, epoch, next_run, next_job, next_fence;
     uint32_t next_node;
     uint64_t n_waiting_tasks; // tasks of runs that have not ended which are neither active nor ended
 

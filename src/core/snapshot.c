@@ -14,7 +14,7 @@ struct saver {
     snapshot_sink *sink;
     void *context;
     struct arena arena; // cleared between items
-    struct map numbers; // own number of a spec -> the spec that it is in the snapshot, as a pointer of that value
+    struct map numbers; // address of a spec -> the number that it has in the snapshot, as a pointer of that value
 };
 
 static int give(struct saver *saver, const struct snapshot_item *item)
@@ -38,10 +38,10 @@ static int save_head(struct saver *saver)
                                                }});
 }
 
-// Specs are numbered anew in every snapshot: their own numbers tell how many there have been, which is no part of the state.
+// Specs are numbered in every snapshot, by their order: how many there have been before is no part of the state.
 static uint64_t spec_number(const struct saver *saver, const struct spec *spec)
 {
-    uintptr_t number = (uintptr_t)map_get(&saver->numbers, spec->no);
+    uintptr_t number = (uintptr_t)map_get(&saver->numbers, (uintptr_t)spec);
     must(number > 0);
     return number;
 }
@@ -53,7 +53,7 @@ static int save_specs(struct saver *saver)
     struct list *pos;
     list_for_each(pos, &saver->core->specs) {
         const struct spec *spec = list_entry(pos, struct spec, all);
-        map_put(&saver->numbers, spec->no, (void *)++number);
+        map_put(&saver->numbers, (uintptr_t)spec, (void *)++number);
         rc = give(saver, &(struct snapshot_item){.kind = SNAP_SPEC,
                                                  .spec = {.spec_no = number, .packed = {spec->packed, spec->packed_len}}});
         if (rc < 0)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Interned specs: runs of one content share one struct spec, so that a million runs of one job cost one definition.
+#include <stdalign.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -42,15 +43,15 @@ struct spec *spec_intern(struct core *core, const struct job_spec *from, struct 
     }
     size_t ranges_bytes = has_only_range(&from->tasks) ? 0 : from->tasks.n_ranges * sizeof(*from->tasks.ranges);
     size_t name_bytes = from->name ? strlen(from->name) + 1 : 0;
-    spec = mem_alloc(sizeof(*spec) + ranges_bytes + packed.len + name_bytes);
-    uint8_t *rest = (uint8_t *)(spec + 1);
-    spec->tasks = from->tasks;
-    spec->tasks.ranges = ranges_bytes > 0 ? memcpy(rest, from->tasks.ranges, ranges_bytes) : &only_range;
-    spec->packed = memcpy(rest + ranges_bytes, packed.data, packed.len);
+    // The ranges lie behind the bytes, where numbers may lie.
+    size_t ranges_at = (sizeof(*spec) + packed.len + name_bytes + alignof(struct index_range) - 1) / alignof(struct index_range) * alignof(struct index_range);
+    spec = mem_alloc(ranges_at + ranges_bytes);
+    memcpy(spec->packed, packed.data, packed.len);
     spec->packed_len = (uint32_t)packed.len;
-    spec->name = from->name ? memcpy(rest + ranges_bytes + packed.len, from->name, name_bytes) : NULL;
+    spec->name = from->name ? memcpy(spec->packed + packed.len, from->name, name_bytes) : NULL;
+    spec->tasks = from->tasks;
+    spec->tasks.ranges = ranges_bytes > 0 ? memcpy((uint8_t *)spec + ranges_at, from->tasks.ranges, ranges_bytes) : &only_range;
     spec->refs = 1;
-    spec->no = ++core->next_spec;
     list_add_tail(&core->specs, &spec->all);
     spec->class = class_intern(core, from);
     spec->policy = policy_intern(core, from);

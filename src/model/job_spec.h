@@ -51,7 +51,7 @@ struct index_range {
 
 struct index_set {
     const struct index_range *ranges;
-    size_t n_ranges;
+    uint32_t n_ranges;
     uint32_t count;
 };
 
