@@ -168,8 +168,19 @@ static void pack_tasks(struct arena *arena, Muster__JobSpec *message, Muster__In
     message->tasks = set;
 }
 
+static bool retry_is_default(const struct retry *retry)
+{
+    struct job_spec usual;
+    job_spec_init(&usual);
+    return retry->limit == usual.retry.limit && retry->backoff_usec == usual.retry.backoff_usec
+           && retry->factor_permille == usual.retry.factor_permille && retry->backoff_max_usec == usual.retry.backoff_max_usec
+           && retry->jitter_permille == usual.retry.jitter_permille && retry->n_exit_codes == 0 && retry->causes == usual.retry.causes;
+}
+
 static void pack_retry(Muster__JobSpec *message, Muster__Retry *retry, const struct retry *from)
 {
+    if (retry_is_default(from))
+        return;
     muster__retry__init(retry);
     retry->limit = from->limit;
     retry->backoff_usec = from->backoff_usec;
@@ -198,7 +209,7 @@ static void pack_after(struct arena *arena, Muster__JobSpec *message, const stru
 static void pack_cron(struct arena *arena, Muster__Cron *message, const struct cron *cron)
 {
     muster__cron__init(message);
-    message->second = cron->second;
+    message->second = cron->second == 1 ? 0 : cron->second;
     message->minute = cron->minute;
     message->hour = cron->hour;
     message->day_of_month = cron->day_of_month;

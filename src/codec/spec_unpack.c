@@ -50,7 +50,7 @@ static const struct dependency *unpack_after(struct arena *arena, Muster__Depend
 static void unpack_cron(const Muster__Cron *from, struct cron *cron)
 {
     *cron = (struct cron){
-        .second = from->second,
+        .second = from->second == 0 ? 1 : from->second,
         .minute = from->minute,
         .hour = from->hour,
         .day_of_month = from->day_of_month,
@@ -129,8 +129,12 @@ static int unpack_tasks(struct unpacker *u, const Muster__IndexSet *from, struct
 
 static void unpack_retry(const Muster__Retry *from, struct retry *retry)
 {
-    if (from == NULL)
+    if (from == NULL) {
+        struct job_spec usual;
+        job_spec_init(&usual);
+        *retry = usual.retry;
         return;
+    }
     *retry = (struct retry){
         .limit = from->limit,
         .backoff_usec = from->backoff_usec,
@@ -176,7 +180,7 @@ int spec_unpack_in(struct unpacker *u, struct bytes bytes, const struct job_spec
 {
     struct arena *arena = u->arena;
     if (bytes.len == 0)
-        return unpack_bad(u, "it has no job spec"); // packing always writes the retry policy
+        return unpack_bad(u, "it has no job spec"); // every spec has a limit of its concurrency, if nothing else
     Muster__JobSpec *from = unpack_message(u, &muster__job_spec__descriptor, bytes);
     if (from == NULL)
         return u->code;

@@ -22,13 +22,8 @@ static void job_set_triggers(struct core *core, struct job *job, const struct jo
     // The new ones first: what both have in common is not given up in between.
     struct job_trigger one = {0}, *made = spec->n_triggers <= 1 ? &one : mem_alloc_array(spec->n_triggers, sizeof(*made));
     for (size_t i = 0; i < spec->n_triggers; i++) {
-        const struct trigger *from = &spec->triggers[i];
-        const char *zone = from->zone ? from->zone : "UTC";
-        made[i] = (struct job_trigger){
-            .rule = trigger_intern(core, from),
-            .tz = core->options.find_zone ? core->options.find_zone(core->options.zones, zone) : NULL,
-            .next_usec = next_usec[i],
-        };
+        made[i].rule = trigger_intern(core, &spec->triggers[i]);
+        made[i].next_usec = next_usec[i];
     }
     job_free_triggers(core, job);
     job->one = one;

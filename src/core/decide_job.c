@@ -14,7 +14,7 @@ enum {
 
 usec_t trigger_next(const struct job_trigger *trigger, usec_t first_usec, usec_t after)
 {
-    return schedule_next(trigger->rule, trigger->tz, first_usec, after);
+    return schedule_next(trigger->rule, trigger_zone(trigger->rule), first_usec, after);
 }
 
 int triggers_next(const struct core *core, const struct job *job, const struct job_spec *spec, usec_t first_usec, usec_t now, struct arena *arena,
@@ -24,10 +24,10 @@ int triggers_next(const struct core *core, const struct job *job, const struct j
     for (size_t i = 0; i < spec->n_triggers; i++) {
         const struct trigger *from = &spec->triggers[i];
         const char *zone = from->zone ? from->zone : "UTC";
-        struct job_trigger trigger = {.rule = from};
+        const struct tz *tz = NULL;
         if (from->kind == TRIGGER_CRON || from->has_between) {
-            trigger.tz = core->options.find_zone ? core->options.find_zone(core->options.zones, zone) : NULL;
-            if (!trigger.tz)
+            tz = core->options.find_zone ? core->options.find_zone(core->options.zones, zone) : NULL;
+            if (!tz)
                 return err_set(err, ERR_INVALID, "schedule[%zu].zone: there is no time zone '%s' on this server", i, zone);
         }
         if (from->kind == TRIGGER_AFTER_END) {
@@ -35,7 +35,7 @@ int triggers_next(const struct core *core, const struct job *job, const struct j
             continue;
         }
         // An instant that is already past when the job arrives would never come: that is a mistake to be told.
-        next[i] = trigger_next(&trigger, first_usec, now);
+        next[i] = schedule_next(from, tz, first_usec, now);
         if (next[i] == USEC_NEVER)
             return err_set(err, ERR_INVALID, "schedule[%zu]: '%s' has no instant to come", i, from->text ? from->text : "");
     }

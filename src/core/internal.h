@@ -156,7 +156,6 @@ struct run {
 
 struct job_trigger {
     const struct trigger *rule; // interned, without its texts: they are in the spec
-    const struct tz *tz;
     usec_t next_usec;
 };
 
@@ -329,6 +328,7 @@ struct policy *policy_intern(struct core *, const struct job_spec *); // gives a
 void policy_free(struct policy *);
 void policy_unref(struct core *, struct policy *);
 const struct trigger *trigger_intern(struct core *, const struct trigger *); // gives a reference
+const struct tz *trigger_zone(const struct trigger *); // of an interned one; NULL: none was found
 void trigger_unref(struct core *, const struct trigger *);
 struct class *class_intern(struct core *, const struct job_spec *);
 void class_unref(struct core *, struct class *);

@@ -12,6 +12,7 @@
 // A trigger that all who have the same share.
 struct shared_trigger {
     struct trigger rule; // first: others hold its address
+    const struct tz *tz;
     uint32_t refs;
     uint32_t key_len;
     char key[];
@@ -21,11 +22,11 @@ struct shared_trigger {
 _Static_assert(sizeof(struct trigger) == 168, "trigger_key() names every field of a trigger but its texts");
 _Static_assert(sizeof(struct cron) == 80, "trigger_key() names every field of a cron");
 
-static void trigger_key(struct buf *key, const struct trigger *trigger)
+static void trigger_key(struct buf *key, const struct trigger *trigger, const char *zone)
 {
     const struct cron *cron = &trigger->cron;
-    buf_printf(key, "%d,%d,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%d,%" PRId32 ",%" PRId32 ",%" PRId64 ";", (int)trigger->kind,
-               (int)trigger->quartz, trigger->every_usec, trigger->at_usec, trigger->from_usec, trigger->until_usec, (int)trigger->has_between,
+    buf_printf(key, "%s,%d,%d,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%d,%" PRId32 ",%" PRId32 ",%" PRId64 ";", zone,
+               (int)trigger->kind, (int)trigger->quartz, trigger->every_usec, trigger->at_usec, trigger->from_usec, trigger->until_usec, (int)trigger->has_between,
                trigger->between_first_sec, trigger->between_last_sec, trigger->jitter_usec);
     if (trigger->kind != TRIGGER_CRON)
         return;
@@ -43,7 +44,8 @@ const struct trigger *trigger_intern(struct core *core, const struct trigger *fr
 {
     struct buf key;
     buf_init(&key);
-    trigger_key(&key, from);
+    const char *zone = from->zone ? from->zone : "UTC";
+    trigger_key(&key, from, zone);
     struct shared_trigger *shared = strmap_get_n(&core->triggers_by_key, key.data, key.len);
     if (!shared) {
         shared = mem_alloc(sizeof(*shared) + key.len + 1);
@@ -51,6 +53,7 @@ const struct trigger *trigger_intern(struct core *core, const struct trigger *fr
         // What was written is in the spec; two that mean the same may have been written in different ways.
         shared->rule.text = NULL;
         shared->rule.zone = NULL;
+        shared->tz = core->options.find_zone ? core->options.find_zone(core->options.zones, zone) : NULL;
         shared->key_len = (uint32_t)key.len;
         memcpy(shared->key, key.data, key.len);
         strmap_put_n(&core->triggers_by_key, shared->key, shared->key_len, shared);
@@ -64,6 +67,11 @@ static struct shared_trigger *shared_of(const struct trigger *rule)
 {
     _Static_assert(offsetof(struct shared_trigger, rule) == 0, "the address of a rule is that of what is shared");
     return (struct shared_trigger *)(uintptr_t)rule;
+}
+
+const struct tz *trigger_zone(const struct trigger *rule)
+{
+    return shared_of(rule)->tz;
 }
 
 void trigger_unref(struct core *core, const struct trigger *rule)

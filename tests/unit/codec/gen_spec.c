@@ -132,7 +132,7 @@ static const struct constraint *gen_constraints(struct gen *g, size_t *ret_n)
 static struct cron gen_cron(struct gen *g)
 {
     return (struct cron){
-        .second = gen_u64(g) & ((UINT64_C(1) << 60) - 1),
+        .second = (gen_u64(g) & ((UINT64_C(1) << 60) - 1)) | UINT64_C(1) << prng_below(&g->prng, 60), // a set is never empty
         .minute = gen_u64(g) & ((UINT64_C(1) << 60) - 1),
         .hour = gen_u32(g) & 0xffffff,
         .day_of_month = gen_u32(g) & ~1u,
