@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the clocks of the leader tell besides the time: that it was away, and that somebody set its wall clock.
 //
-// Away: a leader that stood still (a suspended machine, a stopped process, a store that hangs) could not hear anybody. That time does not count
-// against the nodes: their leases here go on for as much longer, as they would after a restart. So that standing still shows,
-// core_deadline() asks for a call at least every heartbeat while a lease runs.
+// Away: a leader that stood still (a suspended machine, a stopped process) could hear nobody, and one whose store had no room could welcome
+// nobody. That time does not count against the nodes: as after a restart, none is given up before a whole lease has passed. Nothing is
+// given up but in a tick, so the time between two ticks shows it; core_deadline() asks for one at least every heartbeat while a lease runs.
 //
 // Set: a backoff is a span of time that is kept as an instant of the wall clock. When that clock is set, the waits of this leadership move
 // with it; and no wait that an earlier leadership left is longer than the longest there is.
@@ -17,15 +17,21 @@ usec_t clock_watch_usec(const struct core *core)
 {
     if (heap_len(&core->leases) == 0)
         return USEC_NEVER;
-    return usec_add(core->stepped_mono_usec, core->options.limits->value[LIMIT_NODE_HEARTBEAT]);
+    return usec_add(core->ticked_mono_usec, core->options.limits->value[LIMIT_NODE_HEARTBEAT]);
 }
 
-static void extend_leases(struct core *core, usec_t by)
+void clock_tick(struct core *core, usec_t mono_usec)
 {
+    const int64_t *limit = core->options.limits->value;
+    bool away = mono_usec - core->ticked_mono_usec > 2 * limit[LIMIT_NODE_HEARTBEAT];
+    core->ticked_mono_usec = mono_usec;
+    if (!away)
+        return;
+    usec_t until = usec_add(mono_usec, limit[LIMIT_NODE_LEASE] + limit[LIMIT_NODE_LOST_GRACE]);
     for (size_t i = 0; i < core->n_nodes; i++) {
         struct node *node = core->nodes[i];
-        if (heap_contains(&node->lease))
-            heap_update(&core->leases, &node->lease, usec_add(node->lease.key, by));
+        if (heap_contains(&node->lease) && node->lease.key < until)
+            heap_update(&core->leases, &node->lease, until);
     }
 }
 
@@ -61,15 +67,12 @@ void clock_look(struct core *core, const struct event *event)
 {
     usec_t offset = event->wall_usec - event->mono_usec;
     if (event->kind == EV_LEAD) {
+        core->ticked_mono_usec = event->mono_usec;
         move_waits(core, 0, event->wall_usec);
     } else {
-        usec_t away = event->mono_usec - core->stepped_mono_usec, usual = core->options.limits->value[LIMIT_NODE_HEARTBEAT];
-        if (away > 2 * usual)
-            extend_leases(core, away);
         usec_t step = offset - core->wall_offset_usec;
         if (step > step_usec || step < -step_usec)
             move_waits(core, step, event->wall_usec);
     }
-    core->stepped_mono_usec = event->mono_usec;
     core->wall_offset_usec = offset;
 }

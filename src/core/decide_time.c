@@ -36,6 +36,7 @@ void on_tick(struct decision *d)
     usec_t wall = d->event->wall_usec;
     int64_t budget = core->options.limits->value[LIMIT_TURN_EVENTS];
     struct heap_node *top;
+    clock_tick(core, d->event->mono_usec);
     for (; budget > 0 && (top = due(&core->run_timers, wall)); budget--) {
         run_timer(d, container_of(top, struct run, timer));
         decide_settle(d);

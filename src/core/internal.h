@@ -235,7 +235,8 @@ struct core {
     struct prng prng;
     struct heap run_timers, task_timers, job_timers; // wall clock
     struct heap leases;                              // monotonic clock
-    usec_t stepped_mono_usec, wall_offset_usec;      // of the last event: its monotonic time, and wall less monotonic
+    usec_t ticked_mono_usec; // monotonic time of the last tick
+    usec_t wall_offset_usec; // of the last event: wall less monotonic
     struct heap ready_classes;
     struct list parked_classes, to_settle;
     // While a snapshot is being loaded: indexes are built by core_load_done.
@@ -364,8 +365,9 @@ void task_move(struct core *, struct task *, enum task_state);
 void task_hold_resources(struct core *, struct task *, struct node *);
 void task_free_resources(struct core *, struct task *);
 
-// clock.c: called with every event, before it is decided
+// clock.c: called with every event, before it is decided; and with every tick, before anybody is given up
 void clock_look(struct core *, const struct event *);
+void clock_tick(struct core *, usec_t mono_usec);
 usec_t clock_watch_usec(const struct core *); // monotonic: when the leader wants to be called to see that it was not away
 
 // node.c

@@ -37,6 +37,9 @@ void engine_close(struct engine *);
 // Hands one event to the core. The edge may hold back (back-pressure) while engine_busy().
 void engine_event(struct engine *, const struct event *);
 bool engine_busy(const struct engine *);
+// So much waits for the store that whatever adds to it must be refused: requests that change something, and sessions that begin. Heartbeats
+// and ends of sessions take no memory; reports are bounded by the attempts that were placed.
+bool engine_overfull(const struct engine *);
 // The store has no room: submissions must be refused with ERR_STORE_FULL.
 bool engine_full(const struct engine *);
 
@@ -49,6 +52,7 @@ usec_t engine_deadline(const struct engine *, usec_t wall_usec, usec_t mono_usec
 // Commits since this engine was opened, for metrics and benches.
 struct engine_stats {
     uint64_t commits, records, bytes;
+    uint64_t waiting_bytes; // memory of what waits for a commit now
 };
 void engine_stats(const struct engine *, struct engine_stats *ret_stats);
 

@@ -17,7 +17,6 @@ struct gather {
     struct outbox out;
     struct buf packed;
     size_t n_packed; // records of out that are in packed
-    size_t n_leases; // effects of out that were looked at for leases
     uint64_t first_seq;
     struct after *afters;
     size_t n_afters, cap_afters;
@@ -32,6 +31,7 @@ struct engine {
     struct gather gathers[2];
     struct gather *gathering;
     struct gather *in_flight; // NULL: no commit is under way
+    struct arena beat_arena;  // of one heartbeat: what it gives leaves at once
     bool full;                // the batch in flight waits for room in the store
     usec_t retry_mono_usec;   // when it is tried again
     uint64_t log_bytes;       // since the last snapshot

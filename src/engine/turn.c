@@ -10,6 +10,8 @@
 
 enum {
     GATHER_BYTES_MAX = 8 * 1024 * 1024, // packed records waiting for a commit before the edge is asked to hold back
+    GATHER_MEMORY_MAX = 64 * 1024 * 1024, // the same for all memory of what waits
+    REFUSE_TIMES = 2, // so many times as much, and it is refused
     ARENA_CHUNK_BYTES = 256 * 1024,
 };
 
@@ -28,7 +30,7 @@ static void gather_clear(struct gather *gather)
     arena_clear(&gather->arena);
     outbox_init(&gather->out, &gather->arena);
     buf_clear(&gather->packed);
-    gather->n_packed = gather->n_leases = 0;
+    gather->n_packed = 0;
     must(gather->n_afters == 0);
 }
 
@@ -64,30 +66,35 @@ static void pack_new(struct engine *engine)
     }
 }
 
-// A renewed lease rests on no record, and must not be late because a commit is: it leaves at once. The loss of a node is only ever decided
-// after the end of every lease that was given.
-static void send_leases(struct engine *engine)
+// A renewed lease rests on no record, and must not be late because a commit is: it leaves at once, and nothing of it stays, however long
+// the commit takes. The loss of a node is only ever decided after the end of every lease that was given.
+static void heartbeat(struct engine *engine, const struct event *event)
 {
-    struct gather *gather = engine->gathering;
-    for (; gather->n_leases < gather->out.n_effects; gather->n_leases++) {
-        const struct effect *effect = gather->out.effect[gather->n_leases];
-        if (effect->kind == FX_LEASE)
-            engine->options.on_effect(engine->options.context, effect);
+    struct outbox out;
+    arena_clear(&engine->beat_arena);
+    outbox_init(&out, &engine->beat_arena);
+    core_step(engine->core, event, &out);
+    must(out.n_records == 0);
+    for (size_t i = 0; i < out.n_effects; i++) {
+        must(out.effect[i]->kind == FX_LEASE);
+        engine->options.on_effect(engine->options.context, out.effect[i]);
     }
 }
 
 void engine_event(struct engine *engine, const struct event *event)
 {
+    if (event->kind == EV_NODE_HEARTBEAT) {
+        heartbeat(engine, event);
+        return;
+    }
     core_step(engine->core, event, &engine->gathering->out);
     pack_new(engine);
-    send_leases(engine);
 }
 
 static void release_effects(struct engine *engine, struct gather *gather)
 {
     for (size_t i = 0; i < gather->out.n_effects; i++)
-        if (gather->out.effect[i]->kind != FX_LEASE)
-            engine->options.on_effect(engine->options.context, gather->out.effect[i]);
+        engine->options.on_effect(engine->options.context, gather->out.effect[i]);
     // A callback may ask for more; that lands in the gather of that moment, never in this one.
     for (size_t i = 0; i < gather->n_afters; i++) {
         must(gather->afters[i].position <= engine->durable);
@@ -119,9 +126,10 @@ static int begin_commit(struct engine *engine, struct err *err)
     if (engine->in_flight || (gather->out.n_effects == 0 && gather->out.n_records == 0 && gather->n_afters == 0))
         return 0;
     engine->gathering = gather == &engine->gathers[0] ? &engine->gathers[1] : &engine->gathers[0];
-    gather_clear(engine->gathering);
+    must(engine->gathering->out.n_records == 0 && engine->gathering->out.n_effects == 0);
     if (gather->out.n_records == 0) {
         release_effects(engine, gather);
+        gather_clear(gather);
         return 0;
     }
     engine->in_flight = gather;
@@ -154,6 +162,7 @@ static int append_done(struct engine *engine, const struct store_done *done, use
     if (engine->options.on_records)
         engine->options.on_records(engine->options.context, (const struct record *const *)gather->out.record, gather->out.n_records, &batch);
     release_effects(engine, gather);
+    gather_clear(gather);
     return 0;
 }
 
@@ -194,11 +203,11 @@ int engine_turn(struct engine *engine, usec_t wall_usec, usec_t mono_usec, struc
             return rc;
     }
     struct event event = {.wall_usec = wall_usec, .mono_usec = mono_usec};
-    if (!engine->full && core_deadline(engine->core, wall_usec, mono_usec) == 0) {
+    // While the store has no room, or is behind, nothing new is decided: it could not be kept, and its work not begun.
+    if (!engine->full && !engine_busy(engine) && core_deadline(engine->core, wall_usec, mono_usec) == 0) {
         event.kind = EV_TICK;
         engine_event(engine, &event);
     }
-    // While the store has no room nothing new is placed: its record could not be kept, and its work not begun.
     if (!engine->full && !engine_busy(engine) && core_wants_plan(engine->core)) {
         event.kind = EV_PLAN;
         engine_event(engine, &event);
@@ -214,22 +223,39 @@ usec_t engine_deadline(const struct engine *engine, usec_t wall_usec, usec_t mon
     const struct gather *gather = engine->gathering;
     if (engine->full)
         return engine->retry_mono_usec > mono_usec ? engine->retry_mono_usec - mono_usec : 0;
-    bool gathered = gather->out.n_records + gather->out.n_effects + gather->n_afters > 0;
-    if (!engine->in_flight && (gathered || core_wants_plan(engine->core)))
+    bool something = gather->out.n_records + gather->out.n_effects + gather->n_afters > 0;
+    if (!engine->in_flight && (something || core_wants_plan(engine->core)))
         return 0;
-    if (core_wants_plan(engine->core) && !engine_busy(engine))
+    if (engine_busy(engine))
+        return USEC_NEVER; // the end of the commit in flight wakes it
+    if (core_wants_plan(engine->core))
         return 0;
     return core_deadline(engine->core, wall_usec, mono_usec);
 }
 
+static bool gathered(const struct engine *engine, size_t times)
+{
+    const struct gather *gather = engine->gathering;
+    return gather->packed.len >= times * GATHER_BYTES_MAX || arena_used(&gather->arena) >= times * GATHER_MEMORY_MAX;
+}
+
 bool engine_busy(const struct engine *engine)
 {
-    return engine->gathering->packed.len >= GATHER_BYTES_MAX;
+    return gathered(engine, 1);
+}
+
+bool engine_overfull(const struct engine *engine)
+{
+    return gathered(engine, REFUSE_TIMES);
 }
 
 void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 {
     *ret_stats = engine->stats;
+    for (int i = 0; i < 2; i++) {
+        const struct gather *gather = &engine->gathers[i];
+        ret_stats->waiting_bytes += arena_used(&gather->arena) + gather->packed.len + gather->cap_afters * sizeof(*gather->afters);
+    }
 }
 
 bool engine_full(const struct engine *engine)
@@ -310,6 +336,7 @@ int engine_open(const struct engine_options *options, usec_t wall_usec, usec_t m
     engine->options = *options;
     gather_init(&engine->gathers[0]);
     gather_init(&engine->gathers[1]);
+    arena_init(&engine->beat_arena, 0);
     engine->gathering = &engine->gathers[0];
     engine->core = core_new(&(struct core_options){
         .limits = options->limits, .find_zone = options->find_zone, .zones = options->zones, .seed = options->seed});
@@ -336,5 +363,6 @@ void engine_close(struct engine *engine)
     core_free(engine->core);
     gather_release(&engine->gathers[0]);
     gather_release(&engine->gathers[1]);
+    arena_release(&engine->beat_arena);
     mem_free(engine);
 }

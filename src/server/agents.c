@@ -253,6 +253,12 @@ static void on_agent(void *context, const struct gate_agent *agent)
     frame_adopt(session->conn, &options);
     loop_timer_init(&session->timer, agents->options.loop, on_session_timer, session);
     loop_timer_set(&session->timer, session->heard_mono_usec + WELCOME_USEC);
+    if (engine_overfull(agents->options.engine)) {
+        // Its welcome would have to wait as well, and it will ask again.
+        refuse(session, ERR_UNAVAILABLE, "too much waits for the store of the server; no session is opened until it has caught up");
+        session_end(session, true);
+        return;
+    }
     struct event event = {.kind = EV_NODE_HELLO, .hello = agent->hello->hello};
     event.hello.session = session->id;
     session_event(session, &event);

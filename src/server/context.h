@@ -29,6 +29,7 @@ struct request {
     struct arena arena;        // of the request; released with it
     usec_t deadline_mono_usec;
     bool awaits_reply; // of the engine: then the reply, or the deadline, ends it
+    bool refused;      // the engine was not asked
     void (*on_reply)(struct request *, const struct fx_reply *);
     struct history_read read;
     void *state; // of the handler, in the arena
@@ -53,6 +54,7 @@ struct server {
     struct list all_requests;
     struct map request_by_id;
     struct list answers; // that wait for a commit
+    uint64_t answers_position; // the last one at which the engine was asked to call for them
     uint64_t next_request;
     struct loop_timer request_timer;
     size_t n_fed; // batches of the log that were given to the history at the start

@@ -85,23 +85,43 @@ void request_err(struct request *request, const struct err *err)
     request_error(request, err->code < 0 ? err->code : ERR_INTERNAL, err->text);
 }
 
-// An answer that waits for a commit.
+// An answer that waits for a commit; in server->answers by position, which is by time as well.
 struct answer {
     struct list link;
-    struct request *request; // NULL: it was told that it took too long
+    struct request *request;
+    uint64_t position;
     usec_t until_mono_usec;
     int status;
     struct buf json;
 };
 
-static void on_durable(void *context)
+static struct answer *first_answer(const struct server *server)
 {
-    struct answer *answer = context;
+    struct list *first = list_first(&server->answers);
+    return first != NULL ? list_entry(first, struct answer, link) : NULL;
+}
+
+// Gives the request of an answer that will not be given.
+static struct request *answer_free(struct answer *answer)
+{
+    struct request *request = answer->request;
     list_del(&answer->link);
-    if (answer->request != NULL)
-        request_answer(answer->request, answer->status, &answer->json);
     buf_release(&answer->json);
     mem_free(answer);
+    return request;
+}
+
+static void on_durable(void *context)
+{
+    struct server *server = context;
+    struct answer *answer;
+    while ((answer = first_answer(server)) != NULL && answer->position <= engine_durable(server->engine)) {
+        struct buf json = answer->json;
+        int status = answer->status;
+        answer->json = (struct buf){0};
+        request_answer(answer_free(answer), status, &json);
+        buf_release(&json);
+    }
 }
 
 void request_answer_durable(struct request *request, int status, struct buf *json)
@@ -114,15 +134,21 @@ void request_answer_durable(struct request *request, int status, struct buf *jso
         return;
     }
     struct answer *answer = mem_alloc(sizeof(*answer));
+    struct server *server = request->server;
     answer->until_mono_usec = usec_add(clock_mono_usec(), DURABLE_USEC);
     list_init(&answer->link);
-    list_add_tail(&request->server->answers, &answer->link);
-    timer_at(request->server, answer->until_mono_usec);
+    list_add_tail(&server->answers, &answer->link);
+    timer_at(server, answer->until_mono_usec);
     answer->request = request;
+    answer->position = position;
     answer->status = status;
     answer->json = *json;
     *json = (struct buf){0};
-    engine_after(engine, position, on_durable, answer);
+    // One call for each position: whoever gives up waiting leaves nothing behind, however long the store takes.
+    if (server->answers_position == position)
+        return;
+    server->answers_position = position;
+    engine_after(engine, position, on_durable, server);
 }
 
 void request_event(struct request *request, struct event *event, void (*on_reply)(struct request *, const struct fx_reply *))
@@ -131,9 +157,16 @@ void request_event(struct request *request, struct event *event, void (*on_reply
     must(!request->awaits_reply);
     request->awaits_reply = true;
     request->on_reply = on_reply;
+    map_put(&server->request_by_id, request->id, request);
+    request->refused = engine_overfull(server->engine);
+    if (request->refused) { // told by the timer, not from here
+        request->deadline_mono_usec = clock_mono_usec();
+        list_add_head(&server->requests, &request->link);
+        timer_at(server, request->deadline_mono_usec);
+        return;
+    }
     request->deadline_mono_usec = usec_add(clock_mono_usec(), REPLY_USEC);
     list_add_tail(&server->requests, &request->link);
-    map_put(&server->request_by_id, request->id, request);
     timer_at(server, request->deadline_mono_usec);
     event->wall_usec = clock_wall_usec();
     event->mono_usec = clock_mono_usec();
@@ -191,15 +224,11 @@ void request_read(struct request *request, bool caught_up, int (*run)(struct his
 // Tells whose answer cannot be shown that it took too long. Gives the instant at which the next one will have.
 static usec_t expire_answers(struct server *server, usec_t now)
 {
-    struct list *pos;
-    list_for_each(pos, &server->answers) {
-        struct answer *answer = list_entry(pos, struct answer, link);
-        if (answer->request == NULL)
-            continue;
+    struct answer *answer;
+    while ((answer = first_answer(server)) != NULL) {
         if (answer->until_mono_usec > now)
             return answer->until_mono_usec;
-        struct request *request = answer->request;
-        answer->request = NULL;
+        struct request *request = answer_free(answer);
         if (engine_full(server->engine))
             request_error(request, ERR_STORE_FULL, "the disk or quota under the store is full; what happened last is not durable yet and so not shown");
         else
@@ -221,7 +250,9 @@ static void on_timer(void *context)
             next = usec_min(next, request->deadline_mono_usec);
             break;
         }
-        if (engine_full(server->engine))
+        if (request->refused)
+            finish_with(request, ERR_UNAVAILABLE, "too much waits for the store; nothing that adds to it is taken until it has caught up");
+        else if (engine_full(server->engine))
             finish_with(request, ERR_STORE_FULL, "the disk or quota under the store is full; what was asked may still be done once there is room");
         else
             finish_with(request, ERR_TIMEOUT, "the store did not answer in time; what was asked may still be done");
@@ -242,14 +273,9 @@ void requests_end(struct server *server)
     struct list *first;
     while ((first = list_first(&server->requests)) != NULL)
         finish_with(list_entry(first, struct request, link), ERR_INTERRUPTED, "the server ends; what was asked may have been done");
-    while ((first = list_first(&server->answers)) != NULL) {
-        struct answer *answer = list_entry(first, struct answer, link);
-        list_del(first);
-        if (answer->request != NULL)
-            request_error(answer->request, ERR_INTERRUPTED, "the server ends");
-        buf_release(&answer->json);
-        mem_free(answer);
-    }
+    struct answer *answer;
+    while ((answer = first_answer(server)) != NULL)
+        request_error(answer_free(answer), ERR_INTERRUPTED, "the server ends");
 }
 
 void requests_release(struct server *server)
@@ -310,6 +336,10 @@ bool server_takes_work(struct server *server, struct http_request *http)
 {
     if (engine_full(server->engine)) {
         http_reply_error(http, ERR_STORE_FULL, "the disk or quota under the store is full; no new work is taken until there is room");
+        return false;
+    }
+    if (engine_overfull(server->engine)) {
+        http_reply_error(http, ERR_UNAVAILABLE, "too much waits for the store; no new work is taken until it has caught up");
         return false;
     }
     if (server->stopping) {

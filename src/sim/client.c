@@ -131,7 +131,7 @@ static void request_arrives(void *context, uint64_t id)
     if (request == NULL || !server_takes(server) || request->edge_id != 0)
         return;
     bool brings_work = request->kind == EV_SUBMIT || request->kind == EV_APPLY || request->kind == EV_START_JOB;
-    if (engine_full(server->engine) && brings_work)
+    if ((engine_full(server->engine) && brings_work) || engine_overfull(server->engine))
         return; // refused; it will be asked again
     struct event event;
     arena_clear(&server->arena);

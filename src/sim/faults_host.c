@@ -117,7 +117,7 @@ static void fault_disk(struct sim *sim, enum fault_kind kind, struct prng *prng)
     usec_t until = sim->now + some_time(prng);
     switch (kind) {
     case FAULT_DISK_FULL:
-        disk->full_until = until;
+        disk->full_until = prng_chance(prng, 150) ? sim->now + log_uniform(prng, 3 * USEC_PER_MIN, USEC_PER_HOUR) : until;
         return;
     case FAULT_DISK_UNKNOWN:
         disk->unknown_next = 1 + (uint32_t)prng_below(prng, 2);

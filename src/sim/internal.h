@@ -214,6 +214,7 @@ struct server {
     usec_t restart_usec; // how long it stays down after its next death; 0: drawn
     uint32_t loop_left;  // deaths to come right after a start
     uint32_t idle_turns; // in a row without progress
+    uint64_t events_waiting[2]; // that may wait for a commit: of the batch that gathers, of the one before
     // Snapshot under way.
     struct timer snapshot_timer;
     bool packing;

@@ -27,6 +27,7 @@ void server_event(struct server *server, struct event *event)
 {
     event->wall_usec = machine_wall(&server->machine);
     event->mono_usec = machine_mono(&server->machine);
+    server->events_waiting[0] += event->kind != EV_NODE_HEARTBEAT;
     engine_event(server->engine, event);
     server_wake(server);
 }
@@ -115,6 +116,8 @@ static bool take_message(struct session *session, const struct wire_message *mes
     struct event event = {0};
     if (session->state == SESSION_ASKED) {
         if (message->kind != WIRE_HELLO)
+            return false;
+        if (engine_overfull(server->engine))
             return false;
         session->state = SESSION_GREETED;
         event.kind = EV_NODE_HELLO;

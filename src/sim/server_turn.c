@@ -5,7 +5,7 @@
 #include "codec/codec.h"
 #include "sim/internal.h"
 
-enum { IDLE_TURNS_MAX = 1000 };
+enum { IDLE_TURNS_MAX = 1000, WAITING_BYTES = 1024 * 1024, EVENT_BYTES = 4096, RECORD_BYTES = 4096 };
 
 static void take_snapshot(struct server *server)
 {
@@ -196,11 +196,23 @@ void server_on_records(void *context, const struct record *const *records, size_
     struct sim *sim = server->sim;
     must(n > 0 && packed->n_records == n);
     server->idle_turns = 0;
+    server->events_waiting[1] = server->events_waiting[0];
+    server->events_waiting[0] = 0;
     hold(sim, INV_ACK_DURABLE, records[n - 1]->seq <= sim->truth.seq || planted(sim, PLANT_REPLY_BEFORE_COMMIT),
          "record %llu is said to be durable, the log ends at %llu", (unsigned long long)records[n - 1]->seq, (unsigned long long)sim->truth.seq);
 }
 
 // ---- the turn
+
+// What waits for the store is as much as the events that cannot be answered before; time alone, and leases, add nothing.
+static void check_waiting(struct server *server)
+{
+    struct engine_stats stats;
+    engine_stats(server->engine, &stats);
+    uint64_t n = server->events_waiting[0] + server->events_waiting[1], records = engine_position(server->engine) - engine_durable(server->engine);
+    hold(server->sim, INV_WAITING_BOUNDED, stats.waiting_bytes <= WAITING_BYTES + n * EVENT_BYTES + records * RECORD_BYTES,
+         "%llu bytes wait for the store with %llu records of %llu events", (unsigned long long)stats.waiting_bytes, (unsigned long long)records, (unsigned long long)n);
+}
 
 void server_turn(void *context)
 {
@@ -221,6 +233,7 @@ void server_turn(void *context)
         server_crash(server);
         return;
     }
+    check_waiting(server);
     take_snapshot(server);
     if (held_back && !engine_busy(server->engine))
         net_kick(sim, NULL);

@@ -296,10 +296,12 @@ static void check_lost(struct sim *sim, const struct t_node *lost)
     }
     const struct server *server = &sim->servers[0];
     usec_t grant = sim->limits.value[LIMIT_NODE_LEASE] + sim->limits.value[LIMIT_NODE_LOST_GRACE];
-    bool server_was_away = sim->now - server->resumed_usec < grant / 2;
+    // A server whose store has no room can welcome nobody, and is away as well.
+    usec_t back_usec = sim->disk.full_until > sim->now ? sim->now : usec_max(server->resumed_usec, sim->disk.full_until);
+    bool server_was_away = sim->now - back_usec < grant / 2;
     bool node_was_there = node->machine_up && !node->suspended && node->agent_up && !node->agent_paused && sim->now - node->apart_usec > grant;
     hold(sim, INV_OUTAGE_KILLS_NONE, !(server_was_away && node_was_there),
-         "node %s, which was there all the time, is given up %" PRId64 " ms after the server came back", node->name, (sim->now - server->resumed_usec) / USEC_PER_MSEC);
+         "node %s, which was there all the time, is given up %" PRId64 " ms after the server came back", node->name, (sim->now - back_usec) / USEC_PER_MSEC);
 }
 
 void truth_node_record(struct sim *sim, const struct record *record)

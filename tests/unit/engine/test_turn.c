@@ -206,6 +206,97 @@ static void test_leases_do_not_wait_for_the_store(void **state)
     store_close(b.store);
 }
 
+static void hello(struct bench *b, const char *name, uint64_t session)
+{
+    struct node_info info = {.name = name, .identity = name, .spawner = "s", .boot_id = "b", .version = "v", .tasks_max = 10};
+    engine_event(b->engine, &(struct event){.kind = EV_NODE_HELLO, .wall_usec = b->now, .mono_usec = b->now, .hello = {.session = session, .info = &info}});
+}
+
+static void settle(struct bench *b)
+{
+    while (engine_durable(b->engine) < engine_position(b->engine))
+        assert_int_equal(turn(b), 0);
+}
+
+static uint64_t waiting_bytes(const struct bench *b)
+{
+    struct engine_stats stats;
+    engine_stats(b->engine, &stats);
+    return stats.waiting_bytes;
+}
+
+// A busy fleet goes on while the store has no room for an hour: its heartbeats are answered and leave nothing behind.
+static void test_heartbeats_gather_nothing_in_a_full_store(void **state)
+{
+    (void)state;
+    enum { NODES = 50, HOUR_SEC = 3600 };
+    struct store *store = NULL;
+    assert_int_equal(store_faulty_open(memory(), &store), 0);
+    struct bench b;
+    start(&b, store);
+    for (uint64_t i = 1; i <= NODES; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "n%llu", (unsigned long long)i);
+        hello(&b, name, i);
+    }
+    settle(&b);
+    store_faulty_plan(store, FAULT_APPEND, 1, 2 * HOUR_SEC, ERR_STORE_FULL, false);
+    submit(&b, 1, NULL);
+    assert_int_equal(turn(&b), 0);
+    uint64_t before = waiting_bytes(&b);
+    for (uint64_t second = 1; second <= HOUR_SEC; second++) {
+        b.now += USEC_PER_SEC;
+        for (uint64_t i = 1; i <= NODES; i++)
+            engine_event(b.engine, &(struct event){.kind = EV_NODE_HEARTBEAT, .wall_usec = b.now, .mono_usec = b.now, .session = {.session = i}});
+        assert_int_equal(turn(&b), 0);
+        assert_true(engine_full(b.engine));
+    }
+    assert_int_equal(b.n_leases, NODES * HOUR_SEC);
+    assert_true(waiting_bytes(&b) <= before);
+    engine_close(b.engine);
+    store_close(b.store);
+}
+
+// What cannot be welcomed comes again and again: at some point that is refused, and before it nothing new is decided.
+static void test_what_waits_for_the_store_is_bounded(void **state)
+{
+    (void)state;
+    struct store *store = NULL;
+    assert_int_equal(store_faulty_open(memory(), &store), 0);
+    struct bench b;
+    start(&b, store);
+    settle(&b);
+    store_faulty_plan(store, FAULT_APPEND, 1, 1000, ERR_STORE_FULL, false);
+    submit(&b, 1, NULL);
+    assert_int_equal(turn(&b), 0);
+    uint64_t session = 0, busy_at = 0;
+    while (!engine_overfull(b.engine)) {
+        hello(&b, "n1", ++session);
+        if (busy_at == 0 && engine_busy(b.engine))
+            busy_at = waiting_bytes(&b);
+        assert_true(session < 10000000);
+    }
+    assert_true(busy_at > 0 && busy_at <= 80 * 1024 * 1024);
+    assert_true(waiting_bytes(&b) <= 160 * 1024 * 1024);
+    b.now += 3600 * USEC_PER_SEC; // its lease is long over, but nobody is given up before the store is there again
+    assert_int_equal(turn(&b), 0);
+    store_faulty_plan(store, FAULT_APPEND, 1000000, 1, ERR_IO, false); // there is room again
+    for (int i = 0; i < 5; i++) {
+        b.now += USEC_PER_SEC;
+        assert_int_equal(turn(&b), 0);
+    }
+    assert_false(engine_full(b.engine));
+    assert_false(engine_busy(b.engine));
+    settle(&b);
+    struct arena arena = {0};
+    struct node_view node;
+    assert_int_equal(core_view_node(engine_core(b.engine), "n1", &arena, &node), 0);
+    assert_int_equal(node.state, NODE_ONLINE);
+    arena_release(&arena);
+    engine_close(b.engine);
+    store_close(b.store);
+}
+
 static void test_restart_from_snapshot_and_tail(void **state)
 {
     (void)state;
@@ -281,6 +372,8 @@ int main(void)
         cmocka_unit_test(test_a_failed_commit_ends_the_leadership),
         cmocka_unit_test(test_a_full_store_keeps_the_batch),
         cmocka_unit_test(test_leases_do_not_wait_for_the_store),
+        cmocka_unit_test(test_heartbeats_gather_nothing_in_a_full_store),
+        cmocka_unit_test(test_what_waits_for_the_store_is_bounded),
         cmocka_unit_test(test_restart_from_snapshot_and_tail),
         cmocka_unit_test(test_what_was_not_durable_is_gone_after_a_crash),
     };
