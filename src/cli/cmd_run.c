@@ -46,9 +46,14 @@ static int submit(struct cli *cli, const struct spec_file *file, uint64_t *ret_r
     char fresh[33];
     random_key(fresh);
     const char *key = args_get(cli->args, OPT_IDEMPOTENCY_KEY);
+    cleanup_buf struct buf path = {0};
+    buf_adds(&path, args_has(cli->args, OPT_HELD) ? "/v1/runs?held=1" : "/v1/runs");
+    size_t cursor = 0;
+    for (const char *text; (text = args_next(cli->args, OPT_PARAM, &cursor)) != NULL;)
+        query_add(&path, "param", text);
     struct call call = {
         .method = "POST",
-        .path = args_has(cli->args, OPT_HELD) ? "/v1/runs?held=1" : "/v1/runs",
+        .path = path.data,
         .body = file->text.data,
         .body_len = file->text.len,
         .content_type = file->content_type,
@@ -126,9 +131,38 @@ int cmd_rerun(struct cli *cli, struct err *err)
     return rc < 0 ? rc : begun(cli, answer, err);
 }
 
+// {"params": {...}} of the values given with --param; left empty without any.
+static int params_body(struct cli *cli, struct buf *ret, struct err *err)
+{
+    json_t *params = json_object();
+    size_t cursor = 0;
+    int rc = 0;
+    const char *text;
+    while (rc == 0 && (text = args_next(cli->args, OPT_PARAM, &cursor)) != NULL) {
+        const char *equals = strchr(text, '=');
+        cleanup_buf struct buf name = {0};
+        if (equals != NULL)
+            buf_add(&name, text, (size_t)(equals - text));
+        if (name.len == 0)
+            rc = err_set(err, ERR_INVALID, "--param: '%.60s' is not NAME=VALUE", text);
+        else if (json_object_get(params, name.data) != NULL)
+            rc = err_set(err, ERR_INVALID, "--param: '%.60s' is given twice; give one value", name.data);
+        else if (json_object_set_new(params, name.data, json_string(equals + 1)) < 0)
+            rc = err_set(err, ERR_INVALID, "--param: the value of '%.60s' is not UTF-8", name.data);
+    }
+    if (rc == 0 && json_object_size(params) > 0) {
+        char *dump = json_dumps(params, JSON_COMPACT);
+        buf_printf(ret, "{\"params\":%s}", dump);
+        free(dump);
+    }
+    json_decref(params);
+    return rc;
+}
+
 int cmd_start(struct cli *cli, struct err *err)
 {
     cleanup_buf struct buf path = {0};
+    cleanup_buf struct buf body = {0};
     json_t *answer = NULL;
     int rc = args_words(cli->args, 1, 1, err);
     if (rc == 0)
@@ -137,7 +171,9 @@ int cmd_start(struct cli *cli, struct err *err)
         rc = cli_client(cli, err);
     buf_adds(&path, "/start");
     if (rc == 0)
-        rc = post_once(cli, path.data, NULL, &answer, err);
+        rc = params_body(cli, &body, err);
+    if (rc == 0)
+        rc = post_once(cli, path.data, body.len > 0 ? body.data : NULL, &answer, err);
     return rc < 0 ? rc : begun(cli, answer, err);
 }
 

@@ -42,15 +42,16 @@ static void field_time(const char *name, const json_t *object, const char *key)
         field(name, COLOUR_NONE, "%s (%s)", text, text_ago(ago, text, clock_wall_usec()));
 }
 
-static void labels_show(const json_t *object)
+// A map of texts, such as labels.
+static void pairs_show(const json_t *object, const char *map)
 {
     cleanup_buf struct buf text = {0};
     const char *key;
     json_t *value;
-    json_object_foreach(json_object_get(object, "labels"), key, value)
+    json_object_foreach(json_object_get(object, map), key, value)
         buf_printf(&text, "%s%s=%s", text.len > 0 ? " " : "", key, json_is_string(value) ? json_string_value(value) : "");
     if (text.len > 0)
-        field("labels", COLOUR_NONE, "%s", text.data);
+        field(map, COLOUR_NONE, "%s", text.data);
 }
 
 // What a run or job was told to do, short.
@@ -113,7 +114,8 @@ static void run_show(const json_t *run)
         field("took", COLOUR_NONE, "%s", text_between(took, answer_text(run, "started_at"), answer_text(run, "ended_at"), clock_wall_usec()));
     if (answer_number(run, "rerun_of") > 0)
         field("rerun of", COLOUR_NONE, "%lld", (long long)answer_number(run, "rerun_of"));
-    labels_show(run);
+    pairs_show(run, "params");
+    pairs_show(run, "labels");
 }
 
 // "exit 3", "signal 9 (oom)", ...
@@ -266,7 +268,7 @@ static int job_cmd_show(struct cli *cli, const char *word, struct err *err)
         field("last run", COLOUR_NONE, "%lld", (long long)answer_number(job, "last_run"));
     field("active runs", COLOUR_NONE, "%lld", (long long)answer_number(job, "active_runs"));
     field_time("applied", job, "applied_at");
-    labels_show(json_object_get(job, "spec"));
+    pairs_show(json_object_get(job, "spec"), "labels");
     printf("\n");
     print_json(json_object_get(job, "spec"));
     json_decref(job);

@@ -59,6 +59,7 @@ static int unpack_run_submitted(struct unpacker *u, const Muster__RunSubmitted *
         .packed = bytes_from_pb(m->spec),
         .idempotency_key = text_or_null(m->idempotency_key),
         .submitted_by = text_or_null(m->submitted_by),
+        .params = bytes_from_pb(m->params),
         .eligible = m->eligible != 0,
         .held = m->held != 0,
     };

@@ -102,6 +102,7 @@ static void pack_run(struct arena *arena, Muster__SnapRun *m, const struct snap_
     m->started_usec = s->started_usec;
     m->ended_usec = s->ended_usec;
     m->nominal_usec = s->nominal_usec;
+    m->params = pb_bytes(s->params);
     m->cursor = s->cursor;
     m->n_succeeded = s->n_succeeded;
     m->n_failed = s->n_failed;

@@ -81,6 +81,7 @@ static int unpack_run(struct unpacker *u, const Muster__SnapRun *m, struct snap_
         .started_usec = m->started_usec,
         .ended_usec = m->ended_usec,
         .nominal_usec = m->nominal_usec,
+        .params = bytes_from_pb(m->params),
         .cursor = m->cursor,
         .n_succeeded = m->n_succeeded,
         .n_failed = m->n_failed,

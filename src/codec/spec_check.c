@@ -62,4 +62,5 @@ void spec_check(struct spec_reader *reader, const struct doc_node *document)
     check_purpose(reader, &whole);
     check_retry(reader);
     check_tasks(reader);
+    spec_check_params(reader);
 }

@@ -30,7 +30,8 @@ static void read_trigger_map(struct spec_reader *reader, const struct place *at)
 {
     static const enum field_id kinds[] = {FIELD_SCHEDULE_CRON, FIELD_SCHEDULE_QUARTZ, FIELD_SCHEDULE_EVERY, FIELD_SCHEDULE_AT, FIELD_SCHEDULE_AFTER_END};
     enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
-    static const enum field_id others[] = {FIELD_SCHEDULE_ZONE, FIELD_SCHEDULE_FROM, FIELD_SCHEDULE_UNTIL, FIELD_SCHEDULE_BETWEEN, FIELD_SCHEDULE_JITTER};
+    static const enum field_id others[] = {FIELD_SCHEDULE_ZONE, FIELD_SCHEDULE_FROM, FIELD_SCHEDULE_UNTIL, FIELD_SCHEDULE_BETWEEN, FIELD_SCHEDULE_JITTER,
+                                           FIELD_SCHEDULE_PARAMS};
     for (size_t i = 0; i < KINDS; i++)
         reader->given[kinds[i]].node = NULL;
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)

@@ -220,6 +220,24 @@ static void put_bounds(struct json_put *json, const struct trigger *trigger)
     }
     if (trigger->jitter_usec > 0)
         put_duration(json, "jitter", trigger->jitter_usec);
+    put_pairs(json, "params", trigger->params, trigger->n_params);
+}
+
+static void put_params(struct json_put *json, const struct job_spec *spec)
+{
+    if (spec->n_params == 0)
+        return;
+    json_put_open(json, "params", '{');
+    for (size_t i = 0; i < spec->n_params; i++) {
+        const struct param *param = &spec->params[i];
+        json_put_open(json, param->name, '{');
+        if (param->value != NULL)
+            json_put_text(json, "default", param->value);
+        if (param->required)
+            json_put_bool(json, "required", true);
+        json_put_close(json, '}');
+    }
+    json_put_close(json, '}');
 }
 
 static void put_schedule(struct json_put *json, const struct job_spec *spec, const struct job_spec *standard)
@@ -232,6 +250,7 @@ static void put_schedule(struct json_put *json, const struct job_spec *spec, con
             // `every` has its text with the macro, which stands where cron fields may stand.
             if (trigger->kind == TRIGGER_AFTER_END) {
                 put_duration(json, "after_end", trigger->every_usec);
+                put_pairs(json, "params", trigger->params, trigger->n_params);
                 json_put_close(json, '}');
                 continue;
             }
@@ -263,6 +282,7 @@ void spec_json(struct json_put *json, const char *key, const struct job_spec *sp
     put_order(json, spec);
     put_times(json, spec, &standard);
     put_schedule(json, spec, &standard);
+    put_params(json, spec);
     put_pairs(json, "labels", spec->labels, spec->n_labels);
     json_put_close(json, '}');
 }

@@ -39,6 +39,8 @@ static const char *cron_fault(const struct cron *cron)
 
 static const char *trigger_fault(const struct trigger *trigger)
 {
+    if (!pairs_sorted(trigger->params, trigger->n_params))
+        return "the parameters of a trigger are not sorted by name";
     if (trigger->from_usec < 0 || trigger->until_usec < 0 || trigger->jitter_usec < 0 || trigger->jitter_usec > 366 * USEC_PER_DAY)
         return "a bound of a trigger is negative";
     if (trigger->between_first_sec < 0 || trigger->between_first_sec > 86400 || trigger->between_last_sec < 0
@@ -70,8 +72,21 @@ static const char *policy_fault(const struct job_spec *spec)
     return NULL;
 }
 
+static const char *params_fault(const struct job_spec *spec)
+{
+    for (size_t i = 0; i < spec->n_params; i++) {
+        if (i > 0 && strcmp(spec->params[i - 1].name, spec->params[i].name) >= 0)
+            return "parameters are not sorted by name";
+        if (spec->params[i].required && spec->params[i].value != NULL)
+            return "a required parameter has a default";
+    }
+    return NULL;
+}
+
 const char *spec_fault(const struct job_spec *spec)
 {
+    if (params_fault(spec) != NULL)
+        return params_fault(spec);
     if (!needs_sorted(spec->needs, spec->n_needs))
         return "resource needs are not sorted by name";
     if (!pairs_sorted(spec->labels, spec->n_labels))
@@ -264,7 +279,25 @@ static void pack_triggers(struct arena *arena, Muster__JobSpec *message, const s
         item[i].between_first_sec = (uint32_t)trigger->between_first_sec;
         item[i].between_last_sec = (uint32_t)trigger->between_last_sec;
         item[i].jitter_usec = trigger->jitter_usec;
+        item[i].n_params = trigger->n_params;
+        item[i].params = trigger->n_params > 0 ? pack_pairs(arena, trigger->params, trigger->n_params) : NULL;
         message->triggers[i] = &item[i];
+    }
+}
+
+static void pack_params(struct arena *arena, Muster__JobSpec *message, const struct job_spec *spec)
+{
+    message->n_params = spec->n_params;
+    message->params = arena_array(arena, Muster__Param *, spec->n_params);
+    Muster__Param *item = arena_array(arena, Muster__Param, spec->n_params);
+    for (size_t i = 0; i < spec->n_params; i++) {
+        const struct param *param = &spec->params[i];
+        muster__param__init(&item[i]);
+        item[i].name = pb_text(param->name);
+        item[i].value = pb_text(param->value);
+        item[i].has_value = param->value != NULL;
+        item[i].required = param->required;
+        message->params[i] = &item[i];
     }
 }
 
@@ -288,6 +321,8 @@ static void pack_lists(struct arena *arena, Muster__JobSpec *message, const stru
         pack_after(arena, message, spec);
     if (spec->n_triggers > 0)
         pack_triggers(arena, message, spec);
+    if (spec->n_params > 0)
+        pack_params(arena, message, spec);
 }
 
 void spec_pack(struct buf *buf, const struct job_spec *spec)

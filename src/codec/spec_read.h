@@ -32,6 +32,7 @@ struct spec_reader {
     // The entry of a list that is being read.
     struct trigger *trigger;
     struct dependency *dependency;
+    struct param *param;
 };
 
 #define JOB_FIELD(NAME, path, type, allowed, sentence, example) void spec_field_##NAME(struct spec_reader *, const struct place *);
@@ -67,6 +68,9 @@ struct place spec_list_at(struct spec_reader *reader, const struct place *at, si
 // The value of item i of a map, with its path.
 struct place spec_map_at(struct spec_reader *reader, const struct place *at, size_t i);
 bool spec_is_map(struct spec_reader *reader, const struct place *at);
+
+// What params, their use in command and env and their values in schedules must agree on (spec_fields_params.c).
+void spec_check_params(struct spec_reader *reader);
 
 // Checks that look at several fields (spec_check.c).
 void spec_check(struct spec_reader *reader, const struct doc_node *document);

@@ -89,11 +89,22 @@ static const struct trigger *unpack_triggers(struct arena *arena, Muster__Trigge
             .between_first_sec = from[i]->between_first_sec > INT32_MAX ? INT32_MAX : (int32_t)from[i]->between_first_sec,
             .between_last_sec = from[i]->between_last_sec > INT32_MAX ? INT32_MAX : (int32_t)from[i]->between_last_sec,
             .jitter_usec = from[i]->jitter_usec,
+            .n_params = from[i]->n_params,
+            .params = unpack_pairs(arena, from[i]->params, from[i]->n_params),
         };
         if (from[i]->cron != NULL)
             unpack_cron(from[i]->cron, &trigger[i].cron);
     }
     return trigger;
+}
+
+static const struct param *unpack_params(struct arena *arena, Muster__Param **from, size_t n)
+{
+    struct param *param = arena_array(arena, struct param, n);
+    for (size_t i = 0; i < n; i++)
+        param[i] = (struct param){
+            .name = from[i]->name, .value = from[i]->has_value ? from[i]->value : NULL, .required = from[i]->required != 0};
+    return param;
 }
 
 static int unpack_tasks(struct unpacker *u, const Muster__IndexSet *from, struct index_set *ret_set)
@@ -198,6 +209,8 @@ int spec_unpack_in(struct unpacker *u, struct bytes bytes, const struct job_spec
     spec->triggers = unpack_triggers(arena, from->triggers, from->n_triggers);
     spec->n_labels = from->n_labels;
     spec->labels = unpack_pairs(arena, from->labels, from->n_labels);
+    spec->n_params = from->n_params;
+    spec->params = unpack_params(arena, from->params, from->n_params);
     unpack_retry(from->retry, &spec->retry);
     int rc = unpack_tasks(u, from->tasks, &spec->tasks);
     if (rc < 0)

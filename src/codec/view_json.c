@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "codec/json_put.h"
 #include "codec/spec_json.h"
+#include "model/params.h"
 
 void json_add_text(struct buf *out, const char *text)
 {
@@ -22,6 +23,22 @@ static void put_labels(struct json_put *json, const struct pair *labels, size_t 
     for (size_t i = 0; i < n; i++)
         json_put_text(json, labels[i].key, labels[i].value);
     json_put_close(json, '}');
+}
+
+// Bytes that cannot be read are shown as no values: the history checks no contents.
+static void put_params(struct json_put *json, struct bytes packed)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    const struct pair *values = NULL;
+    size_t n = 0;
+    if (params_unpack(packed, &arena, &values, &n, NULL) < 0)
+        n = 0;
+    json_put_open(json, "params", '{');
+    for (size_t i = 0; i < n; i++)
+        json_put_text(json, values[i].key, values[i].value);
+    json_put_close(json, '}');
+    arena_release(&arena);
 }
 
 static void put_counts(struct json_put *json, const struct run_view *view)
@@ -62,6 +79,7 @@ void view_json_run(struct buf *out, const struct run_view *view, const struct jo
     json_put_text(&json, "queue", view->queue);
     json_put_i64(&json, "priority", view->priority);
     json_put_text(&json, "submitted_by", view->submitted_by);
+    put_params(&json, view->params);
     put_labels(&json, view->labels, view->n_labels);
     if (spec != NULL)
         spec_json(&json, "spec", spec);

@@ -114,6 +114,22 @@ static void pack_specs(struct arena *arena, Muster__Start *m, const struct start
     m->spec = column32_pack(arena, &m->n_spec, number, sizeof(*number), n, COLUMN_PLAIN);
 }
 
+// Runs of one job often have the same values, so the set before is looked at.
+static void pack_params(struct arena *arena, Muster__Start *m, const struct start_order *order, size_t n)
+{
+    uint32_t *number = arena_array(arena, uint32_t, n);
+    m->params_sets = arena_array(arena, ProtobufCBinaryData, n);
+    for (size_t i = 0; i < n; i++) {
+        struct bytes params = order[i].params;
+        if (params.len == 0)
+            continue;
+        if (m->n_params_sets == 0 || !specs_equal(m->params_sets[m->n_params_sets - 1], params))
+            m->params_sets[m->n_params_sets++] = pb_bytes(params);
+        number[i] = (uint32_t)m->n_params_sets;
+    }
+    m->params = column32_pack(arena, &m->n_params, number, sizeof(*number), n, COLUMN_PLAIN);
+}
+
 static void pack_start(struct arena *arena, Muster__Start *m, const struct fx_start *fx)
 {
     must(fx->n <= UNPACK_ENTRIES_MAX);
@@ -130,6 +146,7 @@ static void pack_start(struct arena *arena, Muster__Start *m, const struct fx_st
     m->job_id = column64_pack(arena, &m->n_job_id, &fx->order->job_id, stride_bytes, fx->n, COLUMN_STEPS);
     m->nominal_usec = column64_pack(arena, &m->n_nominal_usec, &fx->order->nominal_usec, stride_bytes, fx->n, COLUMN_STEPS);
     pack_specs(arena, m, fx->order, fx->n);
+    pack_params(arena, m, fx->order, fx->n);
 }
 
 static void pack_stop(struct arena *arena, Muster__Stop *m, const struct fx_stop *fx)

@@ -94,6 +94,21 @@ static int unpack_specs(struct unpacker *u, const Muster__Start *m, struct start
     return 0;
 }
 
+static int unpack_params(struct unpacker *u, const Muster__Start *m, struct start_order *order, size_t n)
+{
+    uint32_t *number = arena_array(u->arena, uint32_t, n);
+    int rc = column32_unpack(u, "params", m->params, m->n_params, number, sizeof(*number), n, COLUMN_PLAIN);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < n; i++) {
+        if (number[i] > m->n_params_sets)
+            return unpack_bad(u, "its set of parameters %u is not there", number[i]);
+        if (number[i] > 0)
+            order[i].params = bytes_from_pb(m->params_sets[number[i] - 1]);
+    }
+    return 0;
+}
+
 static int unpack_start(struct unpacker *u, const Muster__Start *m, struct fx_start *fx)
 {
     size_t n = m->n_fence;
@@ -114,7 +129,8 @@ static int unpack_start(struct unpacker *u, const Muster__Start *m, struct fx_st
     UNPACK(64, job_id, COLUMN_STEPS);
     UNPACK(64, nominal_usec, COLUMN_STEPS);
 #undef UNPACK
-    return rc < 0 ? rc : unpack_specs(u, m, order, n);
+    rc = rc < 0 ? rc : unpack_specs(u, m, order, n);
+    return rc < 0 ? rc : unpack_params(u, m, order, n);
 }
 
 static int unpack_stop(struct unpacker *u, const Muster__Stop *m, struct fx_stop *fx)

@@ -147,6 +147,7 @@ void apply_run_submitted(struct core *core, const struct record *record)
     run->rerun_of = rec->rerun_of;
     run->submitted_usec = record->at_usec;
     run->submitted_by = rec->submitted_by ? mem_strdup(rec->submitted_by) : NULL;
+    run_set_params(core, run, rec->params);
     core->n_runs_live++;
     core->n_runs_in[run->state]++;
     core->n_waiting_tasks += run_n_tasks(run);

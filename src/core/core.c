@@ -53,6 +53,7 @@ static void free_runs(struct core *core)
         heap_release(&run->again);
         mem_free(run->deps);
         mem_free(run->submitted_by);
+        mem_free(run->params);
         if (run->key && --run->key->refs == 0) {
             heap_release(&run->key->waiting);
             mem_free(run->key->name);

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/buf.h"
 #include "core/internal.h"
+#include "model/params.h"
 #include "model/schedule.h"
 
 enum {
@@ -150,6 +152,30 @@ void on_apply(struct decision *d)
     reply->existing = same;
 }
 
+struct bytes fire_params(const struct job *job, uint32_t trigger)
+{
+    const struct policy_params *params = job->spec->policy->params;
+    must(params == NULL || trigger < params->n_fire);
+    return params ? params->fire[trigger] : (struct bytes){0};
+}
+
+// A run by hand, with the values that were given and the defaults of the others.
+static int start_job(struct decision *d, struct job *job, const struct ev_start_job *ev, uint64_t *ret_run_id, struct err *err)
+{
+    const struct policy_params *params = job->spec->policy->params;
+    const struct param *declared = params ? params->declared : NULL;
+    size_t n_declared = params ? params->n_declared : 0;
+    int rc = params_check(declared, n_declared, ev->params, ev->n_params, d->core->options.limits, err);
+    if (rc < 0)
+        return rc;
+    struct buf packed = {0};
+    params_fill(declared, n_declared, ev->params, ev->n_params, &packed);
+    struct job_run how = {.params = {(const uint8_t *)packed.data, packed.len}, .idempotency_key = ev->idempotency_key, .held = ev->held};
+    rc = decide_job_run(d, job, &how, ret_run_id, err);
+    buf_release(&packed);
+    return rc;
+}
+
 void on_start_job(struct decision *d)
 {
     const struct ev_start_job *ev = &d->event->start_job;
@@ -165,7 +191,7 @@ void on_start_job(struct decision *d)
     uint64_t run_id = 0;
     int rc = need_job(d, ev->namespace_name, ev->name, &job, &err);
     if (rc == 0)
-        rc = decide_job_run(d, job, 0, ev->idempotency_key, ev->held, &run_id, &err);
+        rc = start_job(d, job, ev, &run_id, &err);
     if (rc < 0) {
         decide_reply(d, rc, &err);
         return;
@@ -293,7 +319,7 @@ static void decide_after_end(struct decision *d, struct job *job, uint32_t which
     if (outcome != FIRE_STARTED)
         return;
     uint64_t run_id = 0;
-    int rc = decide_job_run(d, job, nominal, NULL, false, &run_id, NULL);
+    int rc = decide_job_run(d, job, &(struct job_run){.nominal_usec = nominal, .params = fire_params(job, which)}, &run_id, NULL);
     must(rc == 0); // has_room() looked at the same limits
 }
 
@@ -335,7 +361,7 @@ static void decide_fire(struct decision *d, struct job *job, uint32_t which)
     if (outcome != FIRE_STARTED && outcome != FIRE_QUEUED)
         return;
     uint64_t run_id = 0;
-    int rc = decide_job_run(d, job, nominal, NULL, false, &run_id, NULL);
+    int rc = decide_job_run(d, job, &(struct job_run){.nominal_usec = nominal, .params = fire_params(job, which)}, &run_id, NULL);
     must(rc == 0); // has_room() looked at the same limits
 }
 

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/buf.h"
 #include "core/internal.h"
+#include "model/params.h"
 
 #define RUN_ID "%" PRIu64
 
@@ -87,6 +89,8 @@ static void emit_submitted(struct decision *d, const struct rec_run_submitted *r
     struct rec_run_submitted *to = &record.run_submitted;
     struct arena *arena = d->out->arena;
     to->packed.data = arena_memdup(arena, rec->packed.data, rec->packed.len);
+    if (rec->params.len > 0)
+        to->params.data = arena_memdup(arena, rec->params.data, rec->params.len);
     to->idempotency_key = rec->idempotency_key ? arena_strdup(arena, rec->idempotency_key) : NULL;
     to->submitted_by = d->event->by ? arena_strdup(arena, d->event->by) : NULL;
     decide_emit(d, &record);
@@ -101,14 +105,19 @@ static int submit(struct decision *d, const struct ev_submit *ev, uint64_t *ret_
         rc = check_load(core, ev->spec, err);
     if (rc == 0)
         rc = check_after(core, ev->spec, ev->past, ev->n_past, &n_open, err);
+    if (rc == 0)
+        rc = params_check(ev->spec->params, ev->spec->n_params, ev->params, ev->n_params, core->options.limits, err);
     if (rc == 0 && ev->idempotency_key)
         rc = limits_check(core->options.limits, LIMIT_IDEMPOTENCY_KEYS, (int64_t)strmap_len(&core->idempotency) + 1,
                           "the number of idempotency keys remembered", err);
     if (rc < 0)
         return rc;
     *ret_run_id = core->next_run;
+    struct buf params = {0};
+    params_fill(ev->spec->params, ev->spec->n_params, ev->params, ev->n_params, &params);
     emit_submitted(d, &(struct rec_run_submitted){
                           .run_id = core->next_run,
+                          .params = {(const uint8_t *)params.data, params.len},
                           .job_id = ev->job_id,
                           .job_version = ev->job_version,
                           .rerun_of = ev->rerun_of,
@@ -118,6 +127,7 @@ static int submit(struct decision *d, const struct ev_submit *ev, uint64_t *ret_
                           .eligible = n_open == 0 && ev->spec->start_at_usec <= d->event->wall_usec,
                           .held = ev->held,
                       });
+    buf_release(&params);
     return 0;
 }
 
@@ -140,8 +150,7 @@ void on_submit(struct decision *d)
         decide_reply_ok(d)->run_id = run_id;
 }
 
-int decide_job_run(struct decision *d, struct job *job, usec_t nominal_usec, const char *idempotency_key, bool held, uint64_t *ret_run_id,
-                   struct err *err)
+int decide_job_run(struct decision *d, struct job *job, const struct job_run *how, uint64_t *ret_run_id, struct err *err)
 {
     struct core *core = d->core;
     const struct spec *spec = job->spec;
@@ -153,18 +162,19 @@ int decide_job_run(struct decision *d, struct job *job, usec_t nominal_usec, con
         return rc;
     // The spec is interned already; only what apply_run_submitted looks at besides its bytes is given.
     struct job_spec same = {.tasks = spec->tasks};
-    bool waits = nominal_usec != 0 && job_fires_wait(job);
+    bool waits = how->nominal_usec != 0 && job_fires_wait(job);
     *ret_run_id = core->next_run;
     emit_submitted(d, &(struct rec_run_submitted){
                           .run_id = core->next_run,
                           .job_id = job->id,
                           .job_version = job->version,
-                          .nominal_usec = nominal_usec,
+                          .nominal_usec = how->nominal_usec,
                           .spec = &same,
                           .packed = {spec->packed, spec->packed_len},
-                          .idempotency_key = idempotency_key,
+                          .params = how->params,
+                          .idempotency_key = how->idempotency_key,
                           .eligible = !waits && spec->policy->start_at_usec <= d->event->wall_usec,
-                          .held = held,
+                          .held = how->held,
                       });
     return 0;
 }

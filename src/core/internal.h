@@ -52,6 +52,14 @@ struct class {
     enum reason parked_for;
 };
 
+// What a spec declares of parameters, and the values that the fires of its triggers have.
+struct policy_params {
+    const struct param *declared; // by name
+    size_t n_declared;
+    const struct bytes *fire; // packed (model/params.h), of each trigger
+    size_t n_fire;
+};
+
 // How runs are treated: whatever of a job_spec is neither its command nor its class. Shared by every spec that says the same.
 struct policy {
     char *key; // canonical bytes, owned; its place in core.policies_by_key
@@ -67,6 +75,7 @@ struct policy {
     usec_t start_at_usec;
     struct pair *labels;
     size_t n_labels;
+    struct policy_params *params; // NULL: none are declared
     struct arena arena; // of what it points to
 };
 
@@ -117,6 +126,12 @@ struct task {
     struct heap_node again; // transient: may be placed now, in run->again, by position
 };
 
+// Packed values of parameters (model/params.h).
+struct run_params {
+    uint32_t len;
+    uint8_t data[];
+};
+
 struct run {
     uint64_t id;
     struct job *job; // NULL: ad hoc, or the job is gone
@@ -142,6 +157,7 @@ struct run {
     uint64_t rerun_of;
     usec_t submitted_usec, started_usec, ended_usec, nominal_usec;
     char *submitted_by; // owned, NULL: unknown
+    struct run_params *params; // owned, NULL: none
     struct list all;        // core.runs_by_id
     struct list in_job;     // job->runs while it has not ended
     struct list dependents; // dep.in_target
@@ -285,8 +301,16 @@ void decide_cancel_run(struct decision *, struct run *, enum cancel_cause);
 void decide_cancel_tasks(struct decision *, struct run *, const struct index_set *);
 // Decides instants that are due; at_once: also those that jitter puts off until later.
 void decide_due_fires(struct decision *, struct job *, bool at_once);
-// A run of a job: nominal 0 by hand. Returns ERR_LIMIT when a limit forbids it.
-int decide_job_run(struct decision *, struct job *, usec_t nominal_usec, const char *idempotency_key, bool held, uint64_t *ret_run_id, struct err *);
+// A run of a job: nominal 0 by hand; its values of parameters have been checked. Returns ERR_LIMIT when a limit forbids it.
+struct job_run {
+    usec_t nominal_usec;
+    struct bytes params; // packed values of parameters
+    const char *idempotency_key;
+    bool held;
+};
+int decide_job_run(struct decision *, struct job *, const struct job_run *, uint64_t *ret_run_id, struct err *);
+// The values of parameters that a fire of the trigger has.
+struct bytes fire_params(const struct job *, uint32_t trigger);
 // Ends of attempts on one node, any runs, with what becomes of their tasks.
 void decide_ends(struct decision *, struct node *, const struct attempt_end *ends, size_t n);
 // Gives up every task of the node that is not in keep (sorted fences).
@@ -344,6 +368,8 @@ void run_index(struct core *, struct run *); // (re)places a run in its class, o
 // Moves a run to another state and keeps the counts by state.
 void run_move(struct core *core, struct run *run, enum run_state to);
 void run_free(struct core *, struct run *);
+struct bytes run_params(const struct run *);
+void run_set_params(struct core *, struct run *, struct bytes params); // copied; called once
 bool run_has_ended(const struct run *, uint32_t position);
 void run_mark_ended(struct core *, struct run *, uint32_t position, bool good);
 uint32_t run_active(const struct run *);

@@ -67,6 +67,7 @@ static void load_run(struct core *core, const struct snap_run *snap)
     run->ended_seq = snap->ended_seq;
     run->nominal_usec = snap->nominal_usec;
     run->submitted_by = snap->submitted_by ? mem_strdup(snap->submitted_by) : NULL;
+    run_set_params(core, run, snap->params);
     run->dep_failed = snap->dep_failed;
     load_bits(core, run, snap);
     run->cursor = snap->cursor;

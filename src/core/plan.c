@@ -77,6 +77,9 @@ static void add_orders(struct decision *d, struct run *run, struct node *node, c
         node->orders = orders;
         node->cap_orders = cap;
     }
+    struct bytes params = run_params(run);
+    if (params.len > 0)
+        params.data = arena_memdup(arena, params.data, params.len);
     for (size_t i = 0; i < placed->n; i++) {
         uint32_t position = 0;
         must(index_set_find(&run->spec->tasks, placed->index[i], &position));
@@ -89,6 +92,7 @@ static void add_orders(struct decision *d, struct run *run, struct node *node, c
             .n_tasks = run_n_tasks(run),
             .job_id = run->job_id,
             .nominal_usec = run->nominal_usec,
+            .params = params,
             .spec = {run->spec->packed, run->spec->packed_len},
         };
     }

@@ -7,12 +7,31 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "core/internal.h"
+#include "model/params.h"
 
 static void add_text(struct buf *key, const char *text)
 {
     buf_addc(key, text != NULL);
     buf_adds(key, text ? text : "");
     buf_addc(key, '\0');
+}
+
+// What is declared, and what each schedule fixes; behind a byte that no text begins with.
+static void params_key(struct buf *key, const struct job_spec *spec)
+{
+    buf_printf(key, "\x02%zu,", spec->n_params);
+    for (size_t i = 0; i < spec->n_params; i++) {
+        add_text(key, spec->params[i].name);
+        add_text(key, spec->params[i].value);
+        buf_addc(key, spec->params[i].required);
+    }
+    for (size_t i = 0; i < spec->n_triggers; i++) {
+        buf_printf(key, "%zu,", spec->triggers[i].n_params);
+        for (size_t k = 0; k < spec->triggers[i].n_params; k++) {
+            add_text(key, spec->triggers[i].params[k].key);
+            add_text(key, spec->triggers[i].params[k].value);
+        }
+    }
 }
 
 // Every field in turn, so that no two policies share a key.
@@ -31,6 +50,8 @@ static void policy_key(struct buf *key, const struct job_spec *spec)
         add_text(key, spec->labels[i].key);
         add_text(key, spec->labels[i].value);
     }
+    if (spec->n_params > 0)
+        params_key(key, spec);
 }
 
 static struct pair *copy_labels(struct arena *arena, const struct pair *labels, size_t n)
@@ -39,6 +60,33 @@ static struct pair *copy_labels(struct arena *arena, const struct pair *labels, 
     for (size_t i = 0; i < n; i++)
         copy[i] = (struct pair){.key = arena_strdup(arena, labels[i].key), .value = arena_strdup(arena, labels[i].value)};
     return copy;
+}
+
+static const char *text_or_null(struct arena *arena, const char *text)
+{
+    return text ? arena_strdup(arena, text) : NULL;
+}
+
+static struct policy_params *copy_params(struct arena *arena, const struct job_spec *spec)
+{
+    if (spec->n_params == 0)
+        return NULL;
+    struct param *declared = arena_array(arena, struct param, spec->n_params);
+    for (size_t i = 0; i < spec->n_params; i++)
+        declared[i] = (struct param){.name = arena_strdup(arena, spec->params[i].name),
+                                     .value = text_or_null(arena, spec->params[i].value),
+                                     .required = spec->params[i].required};
+    struct bytes *fire = arena_array(arena, struct bytes, spec->n_triggers);
+    for (size_t i = 0; i < spec->n_triggers; i++) {
+        struct buf packed = {0};
+        params_fill(declared, spec->n_params, spec->triggers[i].params, spec->triggers[i].n_params, &packed);
+        if (packed.len > 0)
+            fire[i] = (struct bytes){arena_memdup(arena, packed.data, packed.len), packed.len};
+        buf_release(&packed);
+    }
+    struct policy_params *params = arena_new(arena, struct policy_params);
+    *params = (struct policy_params){.declared = declared, .n_declared = spec->n_params, .fire = fire, .n_fire = spec->n_triggers};
+    return params;
 }
 
 struct policy *policy_intern(struct core *core, const struct job_spec *spec)
@@ -68,6 +116,7 @@ struct policy *policy_intern(struct core *core, const struct job_spec *spec)
     policy->retry.exit_codes = arena_memdup(arena, spec->retry.exit_codes, spec->retry.n_exit_codes * sizeof(*spec->retry.exit_codes));
     policy->labels = copy_labels(arena, spec->labels, spec->n_labels);
     policy->n_labels = spec->n_labels;
+    policy->params = copy_params(arena, spec);
     policy->key_len = key.len;
     policy->key = buf_detach(&key);
     strmap_put_n(&core->policies_by_key, policy->key, policy->key_len, policy);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs: their tasks as bits and counts, and their place in the queues.
+#include <string.h>
+
 #include "base/assert.h"
 #include "base/bits.h"
 #include "base/mem.h"
@@ -182,6 +184,22 @@ void run_move(struct core *core, struct run *run, enum run_state to)
     core->n_runs_in[to]++;
 }
 
+struct bytes run_params(const struct run *run)
+{
+    return run->params ? (struct bytes){run->params->data, run->params->len} : (struct bytes){0};
+}
+
+void run_set_params(struct core *core, struct run *run, struct bytes params)
+{
+    must(run->params == NULL && params.len < UINT32_MAX);
+    if (params.len == 0)
+        return;
+    run->params = mem_alloc(sizeof(*run->params) + params.len);
+    run->params->len = (uint32_t)params.len;
+    memcpy(run->params->data, params.data, params.len);
+    core->blob_bytes += sizeof(*run->params) + params.len;
+}
+
 void run_free(struct core *core, struct run *run)
 {
     must(run_state_terminal(run->state));
@@ -206,6 +224,9 @@ void run_free(struct core *core, struct run *run)
         key_drop(core, run->key);
     mem_free(run->deps);
     mem_free(run->submitted_by);
+    if (run->params)
+        core->blob_bytes -= sizeof(*run->params) + run->params->len;
+    mem_free(run->params);
     spec_unref(core, run->spec);
     pool_give(&core->run_pool, run);
 }

@@ -146,6 +146,7 @@ static int save_run(struct saver *saver, const struct run *run)
                                                    .ended_usec = run->ended_usec,
                                                    .ended_seq = run->ended_seq,
                                                    .nominal_usec = run->nominal_usec,
+                                                   .params = run_params(run),
                                                    .cursor = run->cursor,
                                                    .n_untouched = run->n_untouched,
                                                    .n_succeeded = run->count[TASK_SUCCEEDED],

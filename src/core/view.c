@@ -7,6 +7,11 @@
 #include "base/sort.h"
 #include "core/internal.h"
 
+static struct bytes bytes_copy(struct arena *arena, struct bytes from)
+{
+    return from.len > 0 ? (struct bytes){arena_memdup(arena, from.data, from.len), from.len} : (struct bytes){0};
+}
+
 static const char *text(struct arena *arena, const char *from)
 {
     return from ? arena_strdup(arena, from) : NULL;
@@ -49,6 +54,7 @@ int core_view_run(const struct core *core, uint64_t run_id, struct arena *arena,
         .started_usec = run->started_usec,
         .ended_usec = run->ended_usec,
         .nominal_usec = run->nominal_usec,
+        .params = bytes_copy(arena, run_params(run)),
         .rerun_of = run->rerun_of,
         .queue = text(arena, spec->class->queue),
         .priority = spec->class->priority,

@@ -141,7 +141,8 @@ static void client_start(struct executor *executor, const struct exec_start *sta
                              .start = {.fence = start->fence, .run_id = start->run_id, .job_id = start->job_id, .index = start->index,
                                        .attempt = start->attempt, .position = start->position, .n_tasks = start->n_tasks,
                                        .nominal_usec = start->nominal_usec, .lease_until_boot_usec = start->lease_until_boot_usec,
-                                       .delivery = start->spec->delivery, .packed = same ? (struct bytes){0} : packed},
+                                       .delivery = start->spec->delivery, .packed = same ? (struct bytes){0} : packed,
+                                       .params = start->params},
                          });
 }
 

@@ -92,6 +92,7 @@ static void put_start(struct writer *w, const struct control_start *start)
     writer_u64(w, (uint64_t)start->lease_until_boot_usec);
     writer_u8(w, (uint8_t)start->delivery);
     writer_blob(w, start->packed.data, start->packed.len);
+    writer_blob(w, start->params.data, start->params.len);
 }
 
 static void get_start(struct reader *r, struct control_start *ret)
@@ -107,6 +108,8 @@ static void get_start(struct reader *r, struct control_start *ret)
     ret->lease_until_boot_usec = (usec_t)reader_u64(r);
     ret->delivery = get_delivery(r);
     ret->packed.data = reader_blob(r, &ret->packed.len);
+    if (!r->bad && reader_left(r) > 0)
+        ret->params.data = reader_blob(r, &ret->params.len);
     if (ret->fence == 0)
         r->bad = true;
 }

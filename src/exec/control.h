@@ -42,6 +42,7 @@ struct control_start {
     usec_t nominal_usec, lease_until_boot_usec;
     enum delivery delivery;
     struct bytes packed; // empty: the spec of the START before it on this connection
+    struct bytes params; // values of its parameters (model/params.h); absent: none
 };
 
 struct control_hello_spawner {
@@ -77,6 +78,6 @@ void control_pack(struct buf *, const struct control_message *);
 // Looks at the bytes received so far: *ret_len is the length of the first frame with its length field, 0 when it is not whole yet.
 // ERR_PROTOCOL when it is too long.
 int control_frame(const void *data, size_t len, size_t *ret_len, struct err *err);
-// One whole frame. Texts and lists are copied to the arena; packed specs are borrowed. An unknown kind gives its number as kind and
+// One whole frame. Texts and lists are copied to the arena; packed specs and parameters are borrowed. An unknown kind gives its number as kind and
 // nothing else.
 int control_unpack(const void *frame, size_t len, struct arena *, struct control_message *ret, struct err *err);

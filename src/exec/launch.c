@@ -379,6 +379,8 @@ static int prepare_and_clone(struct launcher *launcher, struct launch *launch, s
     workdir_path(launcher->workdirs, &launch->workdir, folder);
     struct launch_times times;
     launch_times_init(&times, launch->spec->spec, launch->nominal_usec);
+    if (launch_times_params(&times, arena, (struct bytes){(const uint8_t *)launch->params.data, launch->params.len}, &launch->err) < 0)
+        return -1;
     child.envp = launch_environment(arena, launch, &times, account, launcher->instance, folder);
     if (prepare_command(launcher, launch, arena, &times, folder, &child) < 0)
         return -1;
@@ -424,6 +426,7 @@ void launch_release(struct launcher *launcher, struct launch *launch)
     launch->pidfd = close_fd(launch->pidfd);
     launch->out_fd = close_fd(launch->out_fd);
     launch->err_fd = close_fd(launch->err_fd);
+    buf_release(&launch->params);
     launch_spec_put(launch->spec);
     launch->spec = NULL;
     cgroup_slot_give(launcher->cgroups, launch->slot, true);

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/list.h"
 #include "exec/account.h"
@@ -38,6 +39,7 @@ struct launch {
     uint64_t fence, run_id, job_id;
     uint32_t index, attempt, position, n_tasks;
     usec_t nominal_usec;
+    struct buf params;        // packed values of its parameters, owned
     struct launch_spec *spec; // one reference
     const char *node;         // borrowed for good
     uint64_t pids_max;

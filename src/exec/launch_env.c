@@ -58,7 +58,7 @@ char **launch_environment(struct arena *arena, const struct launch *launch, cons
                           const char *instance, const char *folder)
 {
     const struct job_spec *spec = launch->spec->spec;
-    struct env_builder env = {.arena = arena, .cap = spec->n_env + 40};
+    struct env_builder env = {.arena = arena, .cap = spec->n_env + times->n_params + 40};
     env.list = arena_array(arena, char *, env.cap);
     env_set(&env, "HOME", account->home);
     env_set(&env, "USER", account->name);
@@ -86,6 +86,8 @@ char **launch_environment(struct arena *arena, const struct launch *launch, cons
             env_set(&env, "MUSTER_INTERVAL_END", time_format(text, launch->nominal_usec));
         }
     }
+    for (size_t i = 0; i < times->n_params; i++)
+        env_set(&env, arena_printf(arena, "MUSTER_PARAM_%s", times->params[i].key), times->params[i].value);
     env_needs(&env, spec);
     for (size_t i = 0; i < spec->n_env; i++)
         if (!is_reserved(spec->env[i].key))

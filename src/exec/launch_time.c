@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/tz.h"
+#include "model/params.h"
 #include "model/schedule.h"
 
 static const struct tz *zone_of(const struct trigger *trigger)
@@ -38,6 +39,22 @@ void launch_times_init(struct launch_times *times, const struct job_spec *spec, 
     times->interval_usec = times->has_interval ? latest : 0;
 }
 
+int launch_times_params(struct launch_times *times, struct arena *arena, struct bytes packed, struct err *err)
+{
+    must(times != NULL && times->n_params == 0);
+    const struct pair *raw = NULL;
+    size_t n = 0;
+    int rc = params_unpack(packed, arena, &raw, &n, err);
+    if (rc < 0)
+        return rc;
+    struct pair *values = arena_array(arena, struct pair, n);
+    for (size_t i = 0; i < n; i++)
+        values[i] = (struct pair){raw[i].key, launch_times_expand(times, arena, raw[i].value)};
+    times->params = values;
+    times->n_params = n;
+    return 0;
+}
+
 static const char *date_text(struct arena *arena, const struct tz *tz, usec_t instant)
 {
     int64_t sec = instant / USEC_PER_SEC;
@@ -48,9 +65,20 @@ static const char *date_text(struct arena *arena, const struct tz *tz, usec_t in
     return arena_printf(arena, "%04" PRId64 "-%02d-%02d", year, month, day);
 }
 
+static const char *param_of(const struct launch_times *times, const char *name, size_t len)
+{
+    for (size_t i = 0; i < times->n_params; i++)
+        if (strlen(times->params[i].key) == len && memcmp(times->params[i].key, name, len) == 0)
+            return times->params[i].value;
+    return NULL;
+}
+
 // What stands for a name of len bytes, or NULL.
 static const char *value_of(const struct launch_times *times, struct arena *arena, const char *name, size_t len)
 {
+    static const char params[] = "params.";
+    if (len >= sizeof(params) - 1 && memcmp(name, params, sizeof(params) - 1) == 0)
+        return param_of(times, name + sizeof(params) - 1, len - (sizeof(params) - 1));
     static const char date[] = ".date";
     bool dated = len > sizeof(date) - 1 && memcmp(name + len - (sizeof(date) - 1), date, sizeof(date) - 1) == 0;
     if (dated)

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The times that a fire gives to its command: its nominal time and its data interval, as {{...}} in arguments and variables.
+// What a run gives to its command as {{...}} in arguments and variables: the nominal time and the data interval of its fire, and the
+// values of its parameters.
 #pragma once
 
 #include <stdbool.h>
 
 #include "base/arena.h"
+#include "base/err.h"
 #include "model/job_spec.h"
 
 struct tz;
@@ -14,12 +16,17 @@ struct launch_times {
     bool has_interval;
     usec_t interval_usec; // beginning of the data interval, which ends at the nominal time
     const struct tz *tz;  // whose dates are meant: that of the first schedule
+    const struct pair *params; // values of parameters, in which times may stand; set by launch_times_params()
+    size_t n_params;
 };
 
 // The data interval of a fire goes from the instant before it to its own. It is known when all schedules of the job are cron or
 // single instants, or its only one is an interval.
 void launch_times_init(struct launch_times *, const struct job_spec *, usec_t nominal_usec);
 
-// Replaces {{nominal}}, {{interval.start}} and {{interval.end}} (RFC 3339 in UTC), and the same with .date behind the name (2026-11-23 by
-// the clocks of the zone). What is not known stays as it stands, so that no command meets an empty word. Borrows text when there is nothing to replace.
+// Gives it the values of the run's parameters, with the times in them filled in. They live in the arena. ERR_PROTOCOL when the bytes are none.
+int launch_times_params(struct launch_times *, struct arena *, struct bytes packed, struct err *err);
+
+// Replaces {{params.NAME}}, {{nominal}}, {{interval.start}} and {{interval.end}} (RFC 3339 in UTC), and the same with .date behind the name (2026-11-23 by
+// the clocks of the zone). What a value holds is not looked at again. What is not known stays as it stands, so that no command meets an empty word. Borrows text when there is nothing to replace.
 const char *launch_times_expand(const struct launch_times *, struct arena *, const char *text);

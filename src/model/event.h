@@ -41,6 +41,8 @@ struct ev_submit {
     uint64_t job_id;             // of the run that is run again, if it had one
     uint32_t job_version;
     bool held;
+    const struct pair *params; // values of parameters that spec declares
+    size_t n_params;
     const struct past_run *past; // outcomes of dependencies that are not in memory
     size_t n_past;
 };
@@ -55,6 +57,8 @@ struct ev_start_job {
     const char *namespace_name;
     const char *name;
     const char *idempotency_key;
+    const struct pair *params; // values of parameters of the job
+    size_t n_params;
     bool held;
 };
 
@@ -199,6 +203,7 @@ struct start_order {
     uint32_t n_tasks;
     uint64_t job_id;
     usec_t nominal_usec;
+    struct bytes params; // values of the run's parameters (model/params.h)
     struct bytes spec; // packed
 };
 

@@ -66,6 +66,13 @@ struct dependency {
     enum after_on on;
 };
 
+// A parameter of a job: whoever starts a run may give its value. See model/params.h.
+struct param {
+    const char *name;
+    const char *value; // its default; NULL: none
+    bool required;     // a run without a value of it is refused; has no default then
+};
+
 struct trigger {
     enum trigger_kind kind;
     const char *text; // as written, for people
@@ -79,6 +86,8 @@ struct trigger {
     bool has_between;             // only while the clocks of zone show a time from first to last, both included; first may be later: over midnight
     int32_t between_first_sec, between_last_sec; // seconds of the day, 0..86400
     usec_t jitter_usec;           // fires are put off by up to this; 0: none
+    const struct pair *params;    // values that its fires have, sorted by name
+    size_t n_params;
 };
 
 struct retry {
@@ -136,6 +145,9 @@ struct job_spec {
 
     const struct pair *labels; // sorted by key
     size_t n_labels;
+
+    const struct param *params; // sorted by name
+    size_t n_params;
 };
 
 // The defaults that the parser starts from (kill grace, factor, one task, names).

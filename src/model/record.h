@@ -77,6 +77,7 @@ struct rec_run_submitted {
     struct bytes packed;
     const char *idempotency_key; // NULL: none
     const char *submitted_by;    // principal
+    struct bytes params; // its values of parameters (model/params.h)
     bool eligible; // nothing to wait for: it is pending at once, otherwise waiting
     bool held;
 };

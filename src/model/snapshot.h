@@ -55,6 +55,7 @@ struct snap_run {
     uint32_t n_succeeded, n_failed, n_cancelled, n_expired, n_lost;
     struct bytes ended, good; // bitmaps over positions, trailing zero bytes cut
     const char *submitted_by;
+    struct bytes params; // values of its parameters
     const uint64_t *waits_for; // pairs of a run that has not ended yet and enum after_on
     size_t n_waits_for;        // numbers, so twice as many as pairs
     bool key_held;

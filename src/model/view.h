@@ -26,6 +26,7 @@ struct run_view {
     const char *submitted_by;
     const struct pair *labels;
     size_t n_labels;
+    struct bytes params; // values of its parameters (model/params.h)
     struct bytes spec; // packed; empty unless asked for
     bool live;         // from memory; false: from the history
 };

@@ -358,6 +358,11 @@ void api_job_start(void *context, struct http_request *http)
     struct request *request = request_new(server, http);
     if (!idempotency_key(request, &event.start_job.idempotency_key))
         return;
+    struct err err = {0};
+    if (body_params(http, &request->arena, &event.start_job.params, &event.start_job.n_params, &err) < 0) {
+        request_err(request, &err);
+        return;
+    }
     event.start_job.namespace_name = http_param(http, 0);
     event.start_job.name = http_param(http, 1);
     request_event(request, &event, replied_start);

@@ -10,6 +10,7 @@
 #include "codec/codec.h"
 #include "codec/spec_parse.h"
 #include "codec/view_json.h"
+#include "model/params.h"
 #include "server/context.h"
 
 enum { KEY_BYTES_MAX = 255 };
@@ -50,6 +51,8 @@ static void give(struct request *request)
             .job_id = submission->job_id,
             .job_version = submission->job_version,
             .held = submission->held,
+            .params = submission->params,
+            .n_params = submission->n_params,
             .past = state->past,
             .n_past = state->n_past,
         },
@@ -175,11 +178,15 @@ bool idempotency_key(struct request *request, const char **ret)
 void api_run_submit(void *context, struct http_request *http)
 {
     struct server *server = context;
-    static const char *const names[] = {"held", NULL};
+    static const char *const names[] = {"held", "param", NULL};
     struct submission submission = {0};
     if (!server_takes_work(server, http) || !query_only(http, names) || !query_flag(http, "held", &submission.held))
         return;
     struct request *request = request_new(server, http);
+    if (!query_params(http, &request->arena, &submission.params, &submission.n_params)) {
+        request_free(request);
+        return;
+    }
     if (!idempotency_key(request, &submission.idempotency_key))
         return;
     struct job_spec **specs;
@@ -238,8 +245,16 @@ static void rerun(struct request *request)
         request_err(request, &err);
         return;
     }
+    const struct pair *params = NULL;
+    size_t n_params = 0;
+    if (params_unpack(state->view.params, &request->arena, &params, &n_params, &err) < 0) {
+        request_err(request, &err);
+        return;
+    }
     struct submission submission = {
         .spec = spec,
+        .params = params,
+        .n_params = n_params,
         .idempotency_key = state->idempotency_key,
         .rerun_of = state->run_id,
         .job_id = state->view.job_id,

@@ -121,6 +121,10 @@ bool query_only(struct http_request *, const char *const *names);
 // One member of a JSON body, which must be an object with no other member; an empty body has none. *ret is NULL when it is absent.
 int body_text(struct http_request *, struct arena *, const char *name, const char **ret, struct err *);
 int body_flag(struct http_request *, const char *name, bool *ret, struct err *);
+// The member "params", values of parameters by name, in the arena; none when it is absent.
+int body_params(struct http_request *, struct arena *, const struct pair **ret, size_t *ret_n, struct err *);
+// The same from the query, as param=NAME=VALUE for each, where the body is something else.
+bool query_params(struct http_request *, struct arena *, const struct pair **ret, size_t *ret_n);
 
 // ---- submitting (api_submit.c)
 
@@ -132,6 +136,8 @@ struct submission {
     uint64_t rerun_of, job_id;
     uint32_t job_version;
     bool held;
+    const struct pair *params; // values of parameters
+    size_t n_params;
 };
 void submit(struct request *, const struct submission *);
 // Reads the body as job files (JSON or YAML by its Content-Type) into the request's arena. On false it has answered with everything that

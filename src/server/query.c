@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads parameters of a path and of a query. What is not as it must be is answered at once. See server/context.h.
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "codec/utf8.h"
 #include "server/context.h"
 
 __attribute__((format(printf, 2, 3))) static bool refuse(struct http_request *http, const char *fmt, ...)
@@ -132,6 +134,78 @@ int body_text(struct http_request *http, struct arena *arena, const char *name, 
         code = err_set(err, ERR_INVALID, "the member '%s' is not a text", name);
     json_decref(json);
     return code;
+}
+
+// The text of a value of a parameter: texts, numbers and truths are taken as they are written.
+static const char *param_text(struct arena *arena, const json_t *value)
+{
+    if (json_is_string(value))
+        return arena_strdup(arena, json_string_value(value));
+    if (!json_is_number(value) && !json_is_boolean(value))
+        return NULL;
+    char *dump = json_dumps(value, JSON_ENCODE_ANY);
+    const char *text = dump != NULL ? arena_strdup(arena, dump) : NULL;
+    free(dump);
+    return text;
+}
+
+int body_params(struct http_request *http, struct arena *arena, const struct pair **ret, size_t *ret_n, struct err *err)
+{
+    json_t *json;
+    int code = body_object(http, "params", &json, err);
+    *ret = NULL;
+    *ret_n = 0;
+    json_t *params = json_object_get(json, "params");
+    if (code == 0 && params != NULL && !json_is_null(params) && !json_is_object(params))
+        code = err_set(err, ERR_INVALID, "the member 'params' is not an object of names and values");
+    size_t n = code == 0 ? json_object_size(params) : 0;
+    struct pair *pairs = arena_array(arena, struct pair, n);
+    n = 0;
+    const char *name;
+    json_t *value;
+    json_object_foreach(params, name, value) {
+        if (code < 0)
+            break;
+        const char *text = param_text(arena, value);
+        if (text == NULL)
+            code = err_set(err, ERR_INVALID, "the value of 'params.%.60s' is not a text, a number, true or false", name);
+        pairs[n++] = (struct pair){arena_strdup(arena, name), text};
+    }
+    json_decref(json);
+    if (code < 0)
+        return code;
+    *ret = pairs;
+    *ret_n = n;
+    return 0;
+}
+
+static bool is_utf8(const char *text)
+{
+    const char *end = text + strlen(text);
+    while (text < end) {
+        size_t len = utf8_len(text, end);
+        if (len == 0)
+            return false;
+        text += len;
+    }
+    return true;
+}
+
+bool query_params(struct http_request *http, struct arena *arena, const struct pair **ret, size_t *ret_n)
+{
+    size_t n = 0;
+    while (http_query(http, "param", n) != NULL)
+        n++;
+    struct pair *pairs = arena_array(arena, struct pair, n);
+    for (size_t i = 0; i < n; i++) {
+        const char *text = http_query(http, "param", i), *equals = strchr(text, '=');
+        if (equals == NULL || !is_utf8(text))
+            return refuse(http, "the parameter param is '%.64s'; write it as NAME=VALUE", is_utf8(text) ? text : "");
+        pairs[i] = (struct pair){arena_strndup(arena, text, (size_t)(equals - text)), arena_strdup(arena, equals + 1)};
+    }
+    *ret = pairs;
+    *ret_n = n;
+    return true;
 }
 
 int body_flag(struct http_request *http, const char *name, bool *ret, struct err *err)

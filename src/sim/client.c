@@ -67,6 +67,16 @@ void clients_forget_server(struct sim *sim, struct server *server)
 
 // ---- at the server
 
+static void add_params(const struct request *request, struct arena *arena, const struct pair **ret, size_t *ret_n)
+{
+    if (request->param[0] == '\0')
+        return;
+    struct pair *pair = arena_new(arena, struct pair);
+    *pair = (struct pair){"p", request->param};
+    *ret = pair;
+    *ret_n = 1;
+}
+
 static int make_event(struct request *request, struct arena *arena, struct event *event)
 {
     struct bytes packed = {(const uint8_t *)request->packed.data, request->packed.len};
@@ -79,12 +89,14 @@ static int make_event(struct request *request, struct arena *arena, struct event
     case EV_SUBMIT:
         event->submit = (struct ev_submit){.spec = spec, .packed = packed, .idempotency_key = request->key[0] != '\0' ? request->key : NULL,
                                            .held = request->held, .rerun_of = request->rerun_of};
+        add_params(request, arena, &event->submit.params, &event->submit.n_params);
         return 0;
     case EV_APPLY:
         event->apply = (struct ev_apply){.spec = spec, .packed = packed};
         return 0;
     case EV_START_JOB:
         event->start_job = (struct ev_start_job){.namespace_name = "default", .name = request->name, .idempotency_key = request->key};
+        add_params(request, arena, &event->start_job.params, &event->start_job.n_params);
         return 0;
     case EV_JOB_HOLD:
         event->job_hold = (struct ev_job_hold){.namespace_name = "default", .name = request->name, .to = (enum job_state)request->to};
@@ -165,6 +177,8 @@ static void check_submit_ack(struct sim *sim, const struct request *request, con
 {
     const struct t_run *run = truth_run(sim, reply->run_id);
     hold(sim, INV_ACK_DURABLE, run != NULL, "run %" PRIu64 " is acknowledged, but not durable", reply->run_id);
+    hold(sim, INV_PARAMS_TRUE, run == NULL || request->param[0] == '\0' || strcmp(run->param, request->param) == 0,
+         "run %" PRIu64 " was asked for with p=%s and has p=%s", reply->run_id, request->param, run != NULL ? run->param : "");
     if (request->key[0] == '\0' || sim->failed)
         return;
     const struct t_run *keyed = strmap_get(&sim->truth.idempotency, request->key);

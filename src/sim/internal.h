@@ -413,6 +413,7 @@ struct request {
     struct buf packed; // spec
     char key[24];      // idempotency; empty: none
     char name[32];     // job or node
+    char param[16];    // a value for the parameter p; empty: none
     uint64_t run_id, rerun_of;
     int to;            // admission or state
     bool held;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The spawner of a node and the processes it holds: what survives the agent. It keeps the rules of the real one: an attempt is in the
 // journal before it starts, its end is durable before it is told, at_most_once attempts end before their lease does.
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "sim/internal.h"
 
 static const usec_t lease_term_margin_usec = 3 * USEC_PER_SEC;
@@ -314,6 +316,9 @@ static void exec_start(struct executor *executor, const struct exec_start *start
         note_end(node, &(struct attempt_end){.fence = start->fence, .outcome = OUTCOME_NOT_STARTED, .message = "the spawner is not there"});
         return;
     }
+    const struct t_run *run = truth_run(sim, start->run_id);
+    hold(sim, INV_PARAMS_TRUE, run == NULL || run->params_hash == hash_bytes(start->params.data, start->params.len, 0),
+         "a process of run %" PRIu64 " begins with other values of parameters", start->run_id);
     struct process *process = mem_alloc(sizeof(*process));
     process->node = node;
     process->fence = start->fence;

@@ -4,7 +4,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "codec/codec.h"
+#include "model/params.h"
 #include "sim/internal.h"
 
 void truth_init(struct sim *sim)
@@ -154,6 +156,17 @@ static void check_deps(struct sim *sim, const struct t_run *run)
     }
 }
 
+static void read_params(struct sim *sim, struct t_run *run, struct bytes packed)
+{
+    const struct pair *values = NULL;
+    size_t n = 0;
+    run->params_hash = hash_bytes(packed.data, packed.len, 0);
+    hold(sim, INV_PARAMS_TRUE, params_unpack(packed, &sim->truth.arena, &values, &n, NULL) == 0, "the parameters of run %" PRIu64 " cannot be read", run->id);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(values[i].key, "p") == 0)
+            snprintf(run->param, sizeof(run->param), "%s", values[i].value);
+}
+
 static void on_submitted(struct sim *sim, const struct record *record)
 {
     struct truth *truth = &sim->truth;
@@ -168,6 +181,7 @@ static void on_submitted(struct sim *sim, const struct record *record)
     run->submitted_usec = record->at_usec;
     run->nominal_usec = rec->nominal_usec;
     run->packed_len = (uint32_t)rec->packed.len;
+    read_params(sim, run, rec->params);
     fill_run(sim, run, rec->spec);
     list_init(&run->link);
     list_add_tail(&truth->live, &run->link);

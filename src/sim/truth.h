@@ -57,6 +57,8 @@ struct t_run {
     bool cancelled_acked;
     uint32_t alive; // processes
     uint32_t packed_len;
+    uint64_t params_hash; // of its values of parameters
+    char param[16];       // the value of the parameter p; empty: none
 };
 
 struct t_fence {

@@ -76,6 +76,11 @@ static struct job_spec *draw_spec(struct sim *sim, struct prng *prng, uint32_t n
         spec->parallelism = 1 + (uint32_t)draw(prng, 8);
     draw_needs(sim, prng, spec);
     draw_rules(sim, prng, spec);
+    static const struct param optional = {"p", "default", false}, required = {"p", NULL, true};
+    if (prng_chance(prng, 200)) {
+        spec->params = prng_chance(prng, 700) ? &optional : &required;
+        spec->n_params = 1;
+    }
     return spec;
 }
 
@@ -100,9 +105,18 @@ static void draw_after(struct sim *sim, struct prng *prng, struct job_spec *spec
     spec->n_after = n;
 }
 
+// Whoever asks gives the parameter by which its value is known again.
+static void draw_param(struct sim *sim, struct prng *prng, struct request *request, const struct job_spec *spec)
+{
+    bool declared = spec == NULL || spec->n_params > 0, required = spec != NULL && declared && spec->params[0].required;
+    if (required || (declared && prng_chance(prng, 500)))
+        snprintf(request->param, sizeof(request->param), "v%" PRIu64, sim->next_key);
+}
+
 static void submit(struct sim *sim, struct prng *prng, const struct job_spec *spec)
 {
     struct request *request = client_request_new(sim, EV_SUBMIT);
+    draw_param(sim, prng, request, spec);
     spec_pack(&request->packed, spec);
     request->held = prng_chance(prng, 30);
     // Without a key a lost answer would rightly give a second run, so everybody uses one.
@@ -158,8 +172,12 @@ static void apply_job(struct sim *sim, struct prng *prng)
         draw_key(sim, prng, spec);
     size_t n = 1 + draw(prng, 2);
     struct trigger *triggers = arena_array(&sim->arena, struct trigger, n);
-    for (size_t i = 0; i < n; i++)
+    static const struct pair fixed = {"p", "fixed"};
+    for (size_t i = 0; i < n; i++) {
         draw_trigger(sim, prng, &triggers[i]);
+        triggers[i].n_params = spec->n_params > 0 && (spec->params->required || prng_chance(prng, 500)) ? 1 : 0;
+        triggers[i].params = &fixed;
+    }
     spec->triggers = triggers;
     spec->n_triggers = n;
     spec->overlap = (enum overlap)draw(prng, 4);
@@ -184,8 +202,15 @@ static void about_name(struct sim *sim, enum event_kind kind, const char *name, 
     struct request *request = client_request_new(sim, kind);
     snprintf(request->name, sizeof(request->name), "%s", name);
     request->to = to;
-    if (kind == EV_START_JOB)
-        snprintf(request->key, sizeof(request->key), "k%" PRIu64, ++sim->next_key);
+    client_request(request);
+}
+
+static void start_job(struct sim *sim, struct prng *prng, const char *name)
+{
+    struct request *request = client_request_new(sim, EV_START_JOB);
+    snprintf(request->name, sizeof(request->name), "%s", name);
+    snprintf(request->key, sizeof(request->key), "k%" PRIu64, ++sim->next_key);
+    draw_param(sim, prng, request, NULL);
     client_request(request);
 }
 
@@ -265,7 +290,7 @@ static void act(struct sim *sim, enum action action, struct prng *prng)
         apply_job(sim, prng);
         return;
     case ACT_START:
-        about_name(sim, EV_START_JOB, job, 0);
+        start_job(sim, prng, job);
         return;
     case ACT_CANCEL:
         about_run(sim, EV_CANCEL, some_run(sim, prng), 0);

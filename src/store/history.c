@@ -13,11 +13,11 @@
 
 static const struct db_schema schema = {
     .application_id = 0x4d535448, // "MSTH"
-    .version = 1,
+    .version = 2,
     .page_bytes = 4096,
     .what = "history",
     .sql = "PRAGMA application_id = 0x4d535448;"
-           "PRAGMA user_version = 1;"
+           "PRAGMA user_version = 2;"
            "CREATE TABLE position (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL);"
            "INSERT INTO position (id, seq) VALUES (1, 0);"
            "CREATE TABLE job_names (name_id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (name, namespace));"
@@ -32,7 +32,7 @@ static const struct db_schema schema = {
            " n_succeeded INTEGER NOT NULL, n_failed INTEGER NOT NULL, n_cancelled INTEGER NOT NULL, n_expired INTEGER NOT NULL,"
            " n_lost INTEGER NOT NULL, submitted_usec INTEGER NOT NULL, started_usec INTEGER NOT NULL, ended_usec INTEGER NOT NULL,"
            " nominal_usec INTEGER NOT NULL, rerun_of INTEGER NOT NULL, submitted_by TEXT, tail_first INTEGER NOT NULL,"
-           " tail_last INTEGER NOT NULL, nodes BLOB NOT NULL, tail BLOB NOT NULL);"
+           " tail_last INTEGER NOT NULL, nodes BLOB NOT NULL, tail BLOB NOT NULL, params BLOB NOT NULL);"
            "CREATE INDEX runs_by_name ON runs (name_id);"
            "CREATE INDEX runs_by_state ON runs (state);"
            "CREATE INDEX runs_by_end ON runs (ended_usec) WHERE ended_usec > 0;"
@@ -70,8 +70,9 @@ static const char *const statements[H_STATEMENTS] = {
     // The first 14 values are those of the updates.
     [H_RUN_INSERT] = "INSERT OR REPLACE INTO runs (run_id, held, n_active, n_succeeded, n_failed, n_cancelled, n_expired, n_lost, started_usec,"
                      " tail_first, tail_last, nodes, tail, state, ended_usec, spec_id, name_id, job_id, job_version, submitted_usec,"
-                     " nominal_usec, rerun_of, submitted_by)"
-                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+                     " nominal_usec, rerun_of, submitted_by, params)"
+                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,"
+                     " ?24)",
     // Without the columns that have an index.
     [H_RUN_UPDATE] = "UPDATE runs SET held = ?2, n_active = ?3, n_succeeded = ?4, n_failed = ?5, n_cancelled = ?6, n_expired = ?7,"
                      " n_lost = ?8, started_usec = ?9, tail_first = ?10, tail_last = ?11, nodes = ?12, tail = ?13 WHERE run_id = ?1",
@@ -104,7 +105,7 @@ static const char *const statements[H_STATEMENTS] = {
     [H_SLOT_UNTIL] = "SELECT max(last_run) FROM slots WHERE slot <= ?1",
     [H_RUN_VIEW] = "SELECT r.job_id, n.namespace, n.name, r.job_version, r.state, r.held, s.n_tasks, r.n_active, r.n_succeeded, r.n_failed,"
                    " r.n_cancelled, r.n_expired, r.n_lost, r.submitted_usec, r.started_usec, r.ended_usec, r.nominal_usec, r.rerun_of,"
-                   " s.queue, s.priority, r.submitted_by, s.labels FROM runs r JOIN specs s ON s.spec_id = r.spec_id"
+                   " s.queue, s.priority, r.submitted_by, s.labels, r.params FROM runs r JOIN specs s ON s.spec_id = r.spec_id"
                    " JOIN job_names n ON n.name_id = r.name_id WHERE r.run_id = ?1",
     [H_RUN_SPEC] = "SELECT s.packed FROM runs r JOIN specs s ON s.spec_id = r.spec_id WHERE r.run_id = ?1",
     [H_RUN_TASKS] = "SELECT r.state, s.n_tasks, s.tasks, r.tail FROM runs r JOIN specs s ON s.spec_id = r.spec_id WHERE r.run_id = ?1",

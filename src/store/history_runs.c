@@ -255,6 +255,9 @@ static int fill_view(sqlite3_stmt *row, uint64_t run_id, struct arena *arena, st
     view->queue = history_column_text(row, 18, arena);
     view->priority = sqlite3_column_int(row, 19);
     view->submitted_by = history_column_text(row, 20, arena);
+    struct bytes params = history_column_bytes(row, 22);
+    if (params.len > 0)
+        view->params = (struct bytes){arena_memdup(arena, params.data, params.len), params.len};
     return history_unpack_labels(history_column_bytes(row, 21), arena, &view->labels, &view->n_labels, err);
 }
 

@@ -54,6 +54,7 @@ static void check_start(const struct fx_start *a, const struct fx_start *b)
         assert_int_equal(o->n_tasks, p->n_tasks);
         assert_int_equal(o->job_id, p->job_id);
         assert_int_equal(o->nominal_usec, p->nominal_usec);
+        check_bytes(o->params, p->params);
         check_bytes(o->spec, p->spec);
     }
 }
@@ -181,6 +182,7 @@ static void check_snap_run(const struct snap_run *a, const struct snap_run *b)
     assert_int_equal(a->started_usec, b->started_usec);
     assert_int_equal(a->ended_usec, b->ended_usec);
     assert_int_equal(a->nominal_usec, b->nominal_usec);
+    check_bytes(a->params, b->params);
     assert_int_equal(a->cursor, b->cursor);
     assert_int_equal(a->n_succeeded, b->n_succeeded);
     assert_int_equal(a->n_failed, b->n_failed);

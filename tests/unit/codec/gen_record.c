@@ -94,6 +94,7 @@ static void gen_run_submitted(struct gen *g, struct rec_run_submitted *r)
         .spec = gen_spec(g),
         .idempotency_key = gen_maybe_text(g),
         .submitted_by = gen_maybe_text(g),
+        .params = gen_bytes(g, gen_count(g, 40)),
         .eligible = gen_some(g),
         .held = gen_some(g),
     };

@@ -172,8 +172,21 @@ static const struct trigger *gen_triggers(struct gen *g, size_t *ret_n)
         trigger[i].jitter_usec = gen_some(g) ? (usec_t)(gen_u32(g) % USEC_PER_DAY) : 0;
         if (trigger[i].kind == TRIGGER_AT)
             trigger[i].at_usec = gen_usec(g);
+        trigger[i].params = gen_pairs(g, &trigger[i].n_params);
     }
     return trigger;
+}
+
+static const struct param *gen_params(struct gen *g, size_t *ret_n)
+{
+    *ret_n = gen_count(g, 4);
+    struct param *param = arena_array(g->arena, struct param, *ret_n);
+    for (size_t i = 0; i < *ret_n; i++) {
+        param[i].name = arena_printf(g->arena, "p%02zu%s", i, gen_text(g)); // sorted
+        param[i].required = gen_some(g);
+        param[i].value = param[i].required ? NULL : prng_chance(&g->prng, 200) ? "" : gen_maybe_text(g);
+    }
+    return param;
 }
 
 static struct retry gen_retry(struct gen *g)
@@ -227,6 +240,7 @@ const struct job_spec *gen_spec(struct gen *g)
     spec->needs = gen_needs(g, &spec->n_needs);
     spec->constraints = gen_constraints(g, &spec->n_constraints);
     spec->triggers = gen_triggers(g, &spec->n_triggers);
+    spec->params = gen_params(g, &spec->n_params);
     spec->n_after = gen_count(g, 5);
     struct dependency *after = arena_array(g->arena, struct dependency, spec->n_after);
     for (size_t i = 0; i < spec->n_after; i++)
@@ -338,6 +352,7 @@ static void check_trigger(const struct trigger *a, const struct trigger *b)
     assert_int_equal(a->between_first_sec, b->between_first_sec);
     assert_int_equal(a->between_last_sec, b->between_last_sec);
     assert_int_equal(a->jitter_usec, b->jitter_usec);
+    check_pairs(a->params, a->n_params, b->params, b->n_params);
     assert_int_equal(a->cron.second, b->cron.second);
     assert_int_equal(a->cron.minute, b->cron.minute);
     assert_int_equal(a->cron.hour, b->cron.hour);
@@ -376,6 +391,12 @@ static void check_spec_lists(const struct job_spec *a, const struct job_spec *b)
     assert_int_equal(a->n_triggers, b->n_triggers);
     for (size_t i = 0; i < a->n_triggers; i++)
         check_trigger(&a->triggers[i], &b->triggers[i]);
+    assert_int_equal(a->n_params, b->n_params);
+    for (size_t i = 0; i < a->n_params; i++) {
+        assert_string_equal(a->params[i].name, b->params[i].name);
+        check_text(a->params[i].value, b->params[i].value);
+        assert_int_equal(a->params[i].required, b->params[i].required);
+    }
 }
 
 void check_spec(const struct job_spec *a, const struct job_spec *b)

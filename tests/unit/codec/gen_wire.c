@@ -67,6 +67,7 @@ static void gen_start(struct gen *g, struct fx_start *fx)
             .n_tasks = gen_u32(g),
             .job_id = gen_u64(g),
             .nominal_usec = gen_usec(g),
+            .params = i > 0 && prng_chance(&g->prng, 500) ? order[i - 1].params : gen_bytes(g, gen_count(g, 30)),
             .spec = spec[prng_below(&g->prng, 3)],
         };
         if (prng_chance(&g->prng, 300)) // the same content elsewhere
@@ -188,6 +189,7 @@ static void gen_snap_run(struct gen *g, struct snap_run *s)
         .started_usec = gen_usec(g),
         .ended_usec = gen_usec(g),
         .nominal_usec = gen_usec(g),
+        .params = gen_bytes(g, gen_count(g, 30)),
         .cursor = gen_u32(g),
         .n_succeeded = gen_u32(g),
         .n_failed = gen_u32(g),

@@ -299,7 +299,7 @@ static const struct {
     {"paralelism: 3", "2:1: paralelism: there is no such field; did you mean 'parallelism'?\n"},
     {"retry.limit: 3", "2:1: retry.limit: there is no such field (allowed: namespace, name, description, command, script, env, workdir, user, "
                        "resources, constraints, tasks, parallelism, priority, queue, time_limit, queue_deadline, kill_grace, start_at, retry, "
-                       "delivery, concurrency, after, log_limit, schedule, overlap, misfire, pause_after, labels)\n"},
+                       "delivery, concurrency, after, log_limit, schedule, overlap, misfire, pause_after, params, labels)\n"},
     {"retry: {limit: 1, bakoff: 2s}", "2:19: retry.bakoff: there is no such field; did you mean 'backoff'?\n"},
     {"name: a/b", "2:7: name: 'a/b' holds a character that is not allowed " JOB_NAME_ALLOWED "\n"},
     {"name: 12", "2:7: name: '12' has only digits and would be taken for the id of a run " JOB_NAME_ALLOWED "\n"},
@@ -564,12 +564,13 @@ static void test_examples_of_the_table(void **state)
                 buf_adds(&text, ", key: x");
             if (strcmp(field->path, "after.on") == 0)
                 buf_adds(&text, ", run: 1");
-            static const char *const beside[] = {"schedule.zone", "schedule.from", "schedule.until", "schedule.between", "schedule.jitter"};
+            static const char *const beside[] = {"schedule.zone", "schedule.from", "schedule.until", "schedule.between", "schedule.jitter", "schedule.params"};
             for (size_t k = 0; k < sizeof(beside) / sizeof(beside[0]); k++)
                 if (strcmp(field->path, beside[k]) == 0)
                     buf_adds(&text, ", cron: '@hourly'");
             buf_adds(&text, "}\n");
         }
+        buf_adds(&text, strcmp(field->path, "schedule.params") == 0 ? "params: {region: us}\n" : "");
         good_as(*state, SPEC_YAML, SPEC_JOB, text.data);
         assert_true(strlen(field->sentence) > 5 && strlen(field->allowed) > 5);
         buf_release(&text);

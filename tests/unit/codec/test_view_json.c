@@ -52,6 +52,7 @@ static void test_run(void **state)
         .n_tasks = 10, .n_pending = 1, .n_backoff = 2, .n_placed = 3, .n_running = 4, .n_stopping = 5, .n_succeeded = 6, .n_failed = 7,
         .n_cancelled = 8, .n_expired = 9, .n_lost = 10, .submitted_usec = AT(1800000000) + 123456, .started_usec = AT(1800000001),
         .rerun_of = 11, .queue = "batch", .priority = -3, .submitted_by = "admin", .labels = labels, .n_labels = 1,
+        .params = {(const uint8_t *)"\3day\1" "1", 6},
     };
     struct buf out = {0};
     view_json_run(&out, &view, NULL);
@@ -59,7 +60,8 @@ static void test_run(void **state)
         "{\"run_id\":12,\"job\":\"etl\",\"namespace\":\"default\",\"job_version\":2,\"state\":\"running\",\"held\":true,\"tasks\":{\"total\":10,"
         "\"pending\":1,\"backoff\":2,\"placed\":3,\"running\":4,\"stopping\":5,\"succeeded\":6,\"failed\":7,\"cancelled\":8,\"expired\":9,"
         "\"lost\":10},\"submitted_at\":\"2027-01-15T08:00:00.123Z\",\"started_at\":\"2027-01-15T08:00:01.000Z\",\"ended_at\":null,"
-        "\"nominal_at\":null,\"rerun_of\":11,\"queue\":\"batch\",\"priority\":-3,\"submitted_by\":\"admin\",\"labels\":{\"team\":\"data\"}}");
+        "\"nominal_at\":null,\"rerun_of\":11,\"queue\":\"batch\",\"priority\":-3,\"submitted_by\":\"admin\",\"params\":{\"day\":\"1\"},"
+        "\"labels\":{\"team\":\"data\"}}");
     buf_clear(&out);
     struct job_spec spec;
     static const char *const command[] = {"echo", "hi"};

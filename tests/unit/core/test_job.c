@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stories of jobs: versions, schedules, overlap, misfires, hold and delete.
 #include "codec/codec.h"
+#include "model/params.h"
 #include "tests/unit/core/world.h"
 #include "tests/unit/test.h"
 
@@ -52,6 +53,66 @@ static void test_versions(void **state)
     start.start_job.name = "nothing";
     world_step(&w, &start);
     assert_int_equal(world_reply(&w)->code, ERR_NOT_FOUND);
+    world_check_replay(&w);
+    world_release(&w);
+}
+
+static void expect_params(struct bytes params, const char *wanted)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    const struct pair *values = NULL;
+    size_t n = 0;
+    struct buf text = {0};
+    assert_int_equal(params_unpack(params, &arena, &values, &n, NULL), 0);
+    buf_adds(&text, "");
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&text, "%s=%s;", values[i].key, values[i].value);
+    assert_string_equal(n > 0 ? text.data : "", wanted);
+    buf_release(&text);
+    arena_release(&arena);
+}
+
+static void test_parameters(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    static const struct param declared[] = {{"day", NULL, true}, {"region", "eu", false}};
+    static const struct pair fixed[] = {{"day", "x"}, {"region", "us"}};
+    struct job_spec *spec = every(&w, "report", USEC_PER_MIN);
+    spec->params = declared;
+    spec->n_params = 2;
+    struct trigger *trigger = (struct trigger *)(uintptr_t)spec->triggers;
+    trigger->params = fixed;
+    trigger->n_params = 2;
+    assert_int_equal(apply(&w, spec), 0);
+    struct pair given = {"day", "2026-11-23"};
+    struct event start = {.kind = EV_START_JOB, .request = 1, .start_job = {.namespace_name = "default", .name = "report"}};
+    world_step(&w, &start);
+    assert_int_equal(world_reply(&w)->code, ERR_INVALID);
+    assert_int_equal(world_count(&w, REC_RUN_SUBMITTED), 0);
+    start.start_job.params = &given;
+    start.start_job.n_params = 1;
+    world_step(&w, &start);
+    uint64_t by_hand = world_reply(&w)->run_id;
+    expect_params(world_run(&w, by_hand).params, "day=2026-11-23;region=eu;");
+    // What the schedule fixes goes to its fires, and every order carries the values.
+    world_pass(&w, USEC_PER_MIN);
+    expect_params(world_run(&w, by_hand + 1).params, "day=x;region=us;");
+    world_node(&w, "n1", 4000);
+    world_plan(&w);
+    const struct fx_start *orders = &world_effect(&w, FX_START, 0)->start;
+    assert_int_equal(orders->n, 2);
+    expect_params(orders->order[0].params, "day=2026-11-23;region=eu;");
+    expect_params(orders->order[1].params, "day=x;region=us;");
+    // A run of its own declares and gives at once; without values it has the defaults.
+    struct job_spec *own = world_spec(&w, "own", 1);
+    own->params = declared + 1;
+    own->n_params = 1;
+    expect_params(world_run(&w, world_submit(&w, own)).params, "region=eu;");
+    own = world_spec(&w, "none", 1);
+    expect_params(world_run(&w, world_submit(&w, own)).params, "");
     world_check_replay(&w);
     world_release(&w);
 }
@@ -503,6 +564,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_a_schedule_fires_each_instant_once),
         cmocka_unit_test(test_overlap),
         cmocka_unit_test(test_after_end),

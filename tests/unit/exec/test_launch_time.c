@@ -69,12 +69,38 @@ static void test_what_is_not_known_stays(void **state)
     expect(NULL, 0, "2026-11-23T00:00:00Z", "", "");
 }
 
+static const char *with_params(struct arena *arena, const char *nominal, const char *packed, size_t len, const char *text)
+{
+    struct trigger daily = cron("0 0 * * *", "UTC");
+    struct job_spec spec = {.triggers = &daily, .n_triggers = 1};
+    struct launch_times times;
+    launch_times_init(&times, &spec, nominal != NULL ? at(nominal) : 0);
+    assert_int_equal(launch_times_params(&times, arena, (struct bytes){(const uint8_t *)packed, len}, NULL), 0);
+    return launch_times_expand(&times, arena, text);
+}
+
+static void test_parameters(void **state)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    const char *now = "2026-11-23T00:00:00Z";
+    assert_string_equal(with_params(&arena, NULL, "\1a\3x y", 6, "-{{params.a}}-{{params.b}}-"), "-x y-{{params.b}}-");
+    // A value may hold times, and nothing else of it is looked at again.
+    assert_string_equal(with_params(&arena, now, "\3day\20{{nominal.date}}", 21, "{{params.day}}"), "2026-11-23");
+    assert_string_equal(with_params(&arena, NULL, "\3day\20{{nominal.date}}", 21, "{{params.day}}"), "{{nominal.date}}");
+    assert_string_equal(with_params(&arena, now, "\1a\14{{params.b}}\1b\1z", 19, "{{params.a}}"), "{{params.b}}");
+    struct launch_times times = {0};
+    assert_int_equal(launch_times_params(&times, &arena, (struct bytes){(const uint8_t *)"\1", 1}, NULL), ERR_PROTOCOL);
+    arena_release(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cron),
         cmocka_unit_test(test_windows_and_intervals),
         cmocka_unit_test(test_what_is_not_known_stays),
+        cmocka_unit_test(test_parameters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

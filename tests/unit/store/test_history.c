@@ -19,6 +19,7 @@ static void test_lifecycle(void **state)
     submitted->job_version = 9;
     submitted->nominal_usec = START_USEC - 5;
     submitted->rerun_of = 11;
+    submitted->params = (struct bytes){(const uint8_t *)"\1a\1x", 4};
     submitted->eligible = false;
     submitted->held = true;
     take_in(book);
@@ -39,6 +40,8 @@ static void test_lifecycle(void **state)
     assert_int_equal(view.ended_usec, 0);
     assert_int_equal(view.nominal_usec, START_USEC - 5);
     assert_int_equal(view.rerun_of, 11);
+    assert_int_equal(view.params.len, 4);
+    assert_memory_equal(view.params.data, "\1a\1x", 4);
     assert_string_equal(view.queue, "night");
     assert_int_equal(view.priority, -7);
     assert_string_equal(view.submitted_by, "ann");
