@@ -355,7 +355,7 @@ static bool is_done(struct spawner *spawner, usec_t now, usec_t *next)
         return spawner->conn.out.len == 0 || spawner->conn.fd < 0;
     if (spawner->conn.fd >= 0)
         return false;
-    usec_t at = spawner->idle_since_boot_usec + SPAWNER_IDLE_USEC;
+    usec_t at = spawner->idle_since_boot_usec + (spawner->had_agent ? SPAWNER_IDLE_USEC : SPAWNER_FIRST_USEC);
     *next = usec_min(*next, at);
     return now >= at;
 }
@@ -368,6 +368,8 @@ static bool is_conn(uint64_t data)
 static void run(struct spawner *spawner)
 {
     struct epoll_event events[EVENTS];
+    // Opening may have taken long on a slow disk; the agent can come only from now on.
+    spawner->idle_since_boot_usec = clock_boot_usec();
     for (;;) {
         usec_t now = clock_boot_usec();
         usec_t next = spawner_on_time(spawner, now);
@@ -375,13 +377,17 @@ static void run(struct spawner *spawner)
         spawner_conn_flush(spawner);
         if (spawner->n_unended > 0 || spawner->conn.fd >= 0)
             spawner->idle_since_boot_usec = now;
-        if (is_done(spawner, now, &next))
+        bool done = is_done(spawner, now, &next);
+        if (done && spawner->ending_all)
             return;
-        set_timer(spawner, next);
-        int n = epoll_wait(spawner->epoll_fd, events, EVENTS, -1);
+        if (!done)
+            set_timer(spawner, next);
+        int n = epoll_wait(spawner->epoll_fd, events, EVENTS, done ? 0 : -1);
         if (n < 0 && errno == EINTR)
             continue;
         must(n >= 0);
+        if (done && n == 0) // an agent that came while this process had to wait for a processor is not left standing
+            return;
         // The agent's orders last: a FORGET may free what other events of this turn are about.
         for (int i = 0; i < n; i++)
             if (!is_conn(events[i].data.u64))

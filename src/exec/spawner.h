@@ -31,6 +31,8 @@
 #define LEASE_KILL_MARGIN_USEC (1 * USEC_PER_SEC)
 // Without an agent and without attempts that run, a spawner goes: the next one reads what it left.
 #define SPAWNER_IDLE_USEC (1 * USEC_PER_SEC)
+// The agent that started it gets longer for its first hello: on a machine with more work than it can do that may be seconds away.
+#define SPAWNER_FIRST_USEC (10 * USEC_PER_SEC)
 // Processes that survive SIGKILL this long (asleep in the kernel) do not hold up the report of the end any longer.
 #define UNKILLABLE_USEC (60 * USEC_PER_SEC)
 #define SPAWNER_SOCKET "spawner.sock"
@@ -106,6 +108,7 @@ struct spawner {
     usec_t lease_boot_usec, lease_term_boot_usec, lease_kill_boot_usec;
     _Atomic usec_t lease_start_boot_usec; // for launchers: nothing at_most_once starts at or after this
     usec_t idle_since_boot_usec;
+    bool had_agent; // one has said hello
     usec_t timer_set_boot_usec;
     usec_t retry_boot_usec; // of what failed to be written; USEC_NEVER
     usec_t purge_asked_boot_usec;

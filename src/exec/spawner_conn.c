@@ -136,6 +136,7 @@ static int take_place(struct spawner *spawner, struct err *err)
     spawner->conn = spawner->pending;
     spawner_conn_init(&spawner->pending);
     spawner->conn.greeted = true;
+    spawner->had_agent = true;
     return 0;
 }
 

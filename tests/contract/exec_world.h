@@ -44,6 +44,7 @@ struct told {
 
 struct world {
     char folder[256];
+    const char *program; // NULL: the usual spawner
     struct limits limits;
     struct executor *executor;
     struct told *told; // by fence
@@ -100,7 +101,7 @@ static inline void world_attach(struct world *world)
     struct executor_options options = {
         .folder = world->folder,
         .node = "test-node",
-        .program = test_program(),
+        .program = world->program == NULL ? test_program() : world->program,
         .limits = &world->limits,
         .sink = {.on_started = world_started, .on_ended = world_ended, .on_reset = world_reset, .context = world},
     };
@@ -174,7 +175,7 @@ static inline bool is_spawner_of(const char *folder, const char *pid_text, pid_t
     text[n < 0 ? 0 : n] = '\0';
     const char *p = strrchr(text, ')');
     *ret_parent = p == NULL ? 0 : (pid_t)strtol(p + 4, NULL, 10);
-    return is_spawner && is_ours;
+    return is_spawner && is_ours && p != NULL; // one that has gone meanwhile has no parent to tell it from a child by
 }
 
 // The pid of the spawner of this folder; 0 when there is none. A child of it on its way to exec looks the same, but for its parent.

@@ -149,6 +149,33 @@ static void test_spawner_is_killed(void **state)
     assert_int_equal(world->told[lost[0]].end.outcome, OUTCOME_LOST);
 }
 
+// With a disk on which each sync takes longer than an idle spawner would stay, it is there all the same, and comes again.
+static void test_slow_disk(void **state)
+{
+    struct world *world = *state;
+    char program[600];
+    snprintf(program, sizeof(program), "%s-slow", test_program());
+    world_free(world);
+    world = *state = world_new();
+    world->program = program;
+    world_attach(world);
+    uint64_t fence = world_start(world, "sleep 60");
+    assert_true(world_until(world, world->told[fence].started > 0, 20 * USEC_PER_SEC));
+    assert_int_equal(kill(world_spawner(world), SIGKILL), 0);
+    assert_int_equal(world_end(world, fence)->end.outcome, OUTCOME_LOST);
+    assert_int_equal(world_run(world, "exit 5")->end.exit_code, 5);
+    // Two were started, and none of them left before its agent came.
+    char path[320];
+    snprintf(path, sizeof(path), "%s/spawner.log", world->folder);
+    cleanup_buf struct buf text = {0};
+    assert_int_equal(fs_read(path, 1 << 20, &text, NULL), 0);
+    int started = 0;
+    for (const char *p = text.data; (p = strstr(p, "spawner runs")) != NULL; p++)
+        started++;
+    assert_int_equal(started, 2);
+    world_detach(world); // before the name of the program goes out of scope
+}
+
 static void test_both_are_killed(void **state)
 {
     struct world *world = *state;
@@ -238,16 +265,21 @@ static void test_spawner_is_killed_under_load(void **state)
     char line[400];
     snprintf(line, sizeof(line), "echo $MUSTER_FENCE >> %s/evidence", world->folder);
     uint64_t first = world->next_fence;
+    char stays[500];
+    snprintf(stays, sizeof(stays), "%s; sleep 60", line);
     for (int round = 0; round < 4; round++) {
+        // However fast or slow the machine is: one runs when the spawner is killed, and what is ordered behind a reset is done.
+        uint64_t running = world_start(world, stays);
+        assert_true(world_until(world, world->told[running].started > 0, 20 * USEC_PER_SEC));
         for (int i = 0; i < 100; i++)
             (void)world_start(world, line);
         world_pause(world, 40000 + 30000 * round);
-        pid_t pid = world_spawner(world);
-        if (pid > 0)
-            kill(pid, SIGKILL);
+        assert_int_equal(kill(world_spawner(world), SIGKILL), 0);
         assert_true(world_until(world, world->resets > round, 20 * USEC_PER_SEC));
+        assert_int_equal(world->resets, round + 1);
+        assert_int_equal(world_end(world, running)->end.outcome, OUTCOME_LOST);
         for (int i = 0; i < 20; i++)
-            (void)world_run(world, line);
+            assert_int_equal(world_run(world, line)->end.outcome, OUTCOME_SUCCEEDED);
     }
     uint64_t behind = world->next_fence;
     for (uint64_t fence = first; fence < behind; fence++)
@@ -278,7 +310,7 @@ static void test_spawner_is_killed_under_load(void **state)
     }
     mem_free(seen);
     print_message("%zu succeeded, %zu lost, %zu not started\n", good, lost, unstarted);
-    assert_true(good > 80 && lost > 0);
+    assert_true(good >= 80 && lost >= 4);
 }
 
 static void spoil(struct world *world, off_t at, bool cut)
@@ -286,7 +318,8 @@ static void spoil(struct world *world, off_t at, bool cut)
     char path[320];
     snprintf(path, sizeof(path), "%s/spool/journal", world->folder);
     int fd = open(path, O_RDWR | O_CLOEXEC);
-    must(fd >= 0);
+    if (fd < 0)
+        fail_msg("open %s: %s", path, strerror(errno));
     struct stat st;
     must(fstat(fd, &st) == 0);
     if (cut)
@@ -372,6 +405,7 @@ static int run_all(const char *name)
         TEST(test_ends_outlive_an_idle_spawner),
         TEST(test_time_limit_without_an_agent),
         TEST(test_spawner_is_killed),
+        TEST(test_slow_disk),
         TEST(test_both_are_killed),
         TEST(test_spawner_of_another_group),
         TEST(test_spawner_is_killed_under_load),
@@ -382,18 +416,26 @@ static int run_all(const char *name)
     return _cmocka_run_group_tests(name, tests, sizeof(tests) / sizeof(tests[0]), NULL, NULL);
 }
 
-// The same as a user who may do nothing special. The program is copied to where that user can reach it.
+static void copy_program(const char *from, const char *to)
+{
+    cleanup_buf struct buf bytes = {0};
+    must(fs_read(from, 256 << 20, &bytes, NULL) == 0);
+    must(fs_write_atomic(to, bytes.data, bytes.len, 0755, NULL) == 0);
+}
+
+// The same as a user who may do nothing special. The programs are copied to where that user can reach them.
 static int run_as_nobody(void)
 {
     struct passwd *nobody = getpwnam("nobody");
     if (nobody == NULL)
         return 0;
-    char folder[] = "/tmp/muster-nobody-XXXXXX", program[64];
+    char folder[] = "/tmp/muster-nobody-XXXXXX", program[64], slow[80], slow_from[600];
     must(mkdtemp(folder) != NULL);
     snprintf(program, sizeof(program), "%s/spawner", folder);
-    cleanup_buf struct buf bytes = {0};
-    must(fs_read(test_program(), 256 << 20, &bytes, NULL) == 0);
-    must(fs_write_atomic(program, bytes.data, bytes.len, 0755, NULL) == 0);
+    snprintf(slow, sizeof(slow), "%s-slow", program);
+    snprintf(slow_from, sizeof(slow_from), "%s-slow", test_program());
+    copy_program(test_program(), program);
+    copy_program(slow_from, slow);
     must(chown(folder, nobody->pw_uid, nobody->pw_gid) == 0);
     pid_t pid = fork();
     if (pid == 0) {
