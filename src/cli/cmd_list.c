@@ -173,22 +173,36 @@ static int history_fires(struct cli *cli, struct err *err)
         json_decref(answer);
         return 0;
     }
-    static const struct table_column columns[] = {{"DUE", 0}, {"BECAME", 0}, {"RUN", TABLE_RIGHT}, {"MISSED BEFORE", TABLE_RIGHT}};
+    static const struct table_column columns[] = {{"DUE", 0}, {"UNTIL", 0}, {"INSTANTS", TABLE_RIGHT}, {"BECAME", 0}, {"RUN", TABLE_RIGHT}};
     struct table table;
     table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
-    size_t i = 0;
+    size_t i = 0, n_due = json_array_size(json_object_get(answer, "due"));
     const json_t *fire = NULL;
+    json_array_foreach(json_object_get(answer, "due"), i, fire)
+    {
+        long long count = answer_number(fire, "count");
+        table_add(&table, answer_text(fire, "nominal_at"));
+        table_add(&table, count > 1 ? answer_text(fire, "until") : NULL);
+        table_addf(&table, "%lld", count);
+        table_add(&table, "due");
+        table_add(&table, NULL);
+    }
     json_array_foreach(json_object_get(answer, "fires"), i, fire)
     {
+        // What was skipped because it was missed counts itself; others tell of those behind their own instant.
+        long long missed = answer_number(fire, "missed");
+        const char *outcome = answer_text(fire, "outcome");
+        bool own = missed == 0 || outcome == NULL || !(str_eq(outcome, "skipped_misfire") || str_eq(outcome, "skipped_catch_up") || str_eq(outcome, "skipped_changed"));
         table_add(&table, answer_text(fire, "nominal_at"));
-        table_add(&table, answer_text(fire, "outcome"));
+        table_add(&table, missed > 0 ? answer_text(fire, "missed_until") : NULL);
+        table_addf(&table, "%lld", missed + own);
+        table_add(&table, outcome);
         if (answer_number(fire, "run_id") > 0)
             table_addf(&table, "%lld", (long long)answer_number(fire, "run_id"));
         else
             table_add(&table, NULL);
-        table_addf(&table, "%lld", (long long)answer_number(fire, "missed"));
     }
-    if (i == 0)
+    if (i + n_due == 0)
         cli_remark(cli, "nothing has been due yet");
     else
         table_print(&table, stdout, term_width(stdout));

@@ -58,7 +58,7 @@ static void pack_job_state(Muster__JobStateChanged *m, const struct rec_job_stat
 
 static void pack_job_fired(Muster__JobFired *m, const struct rec_job_fired *r)
 {
-    must((unsigned)r->outcome <= FIRE_SKIPPED_LIMIT);
+    must((unsigned)r->outcome < FIRE_OUTCOMES);
     muster__job_fired__init(m);
     m->job_id = r->job_id;
     m->trigger = r->trigger;
@@ -66,6 +66,7 @@ static void pack_job_fired(Muster__JobFired *m, const struct rec_job_fired *r)
     m->outcome = (Muster__FireOutcome)r->outcome;
     m->run_id = r->run_id;
     m->n_missed = r->n_missed;
+    m->last_usec = r->last_usec;
     m->next_usec = r->next_usec;
 }
 

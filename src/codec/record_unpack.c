@@ -43,9 +43,10 @@ static int unpack_job_fired(struct unpacker *u, const Muster__JobFired *m, struc
         .outcome = (enum fire_outcome)m->outcome,
         .run_id = m->run_id,
         .n_missed = m->n_missed,
+        .last_usec = m->last_usec,
         .next_usec = m->next_usec,
     };
-    return enum_check(u, "fire outcome", m->outcome, FIRE_SKIPPED_LIMIT + 1);
+    return enum_check(u, "fire outcome", m->outcome, FIRE_OUTCOMES);
 }
 
 static int unpack_run_submitted(struct unpacker *u, const Muster__RunSubmitted *m, struct rec_run_submitted *r)

@@ -21,7 +21,7 @@ static void check_what_runs(struct spec_reader *reader, const struct place *whol
 
 static void check_purpose(struct spec_reader *reader, const struct place *whole)
 {
-    static const enum field_id of_jobs[] = {FIELD_SCHEDULE, FIELD_OVERLAP, FIELD_MISFIRE, FIELD_PAUSE_AFTER};
+    static const enum field_id of_jobs[] = {FIELD_SCHEDULE, FIELD_OVERLAP, FIELD_MISFIRE, FIELD_CATCH_UP, FIELD_PAUSE_AFTER};
     if (reader->purpose == SPEC_JOB && !given(reader, FIELD_NAME))
         spec_bad(reader, &(struct place){whole->node, "name", FIELD_NAME}, "a job needs a name");
     if (reader->purpose == SPEC_JOB && given(reader, FIELD_SCHEDULE) && given(reader, FIELD_START_AT))
@@ -54,6 +54,15 @@ static void check_tasks(struct spec_reader *reader)
             spec->parallelism, spec->tasks.count);
 }
 
+static void check_catch_up(struct spec_reader *reader)
+{
+    enum misfire misfire = reader->spec->misfire;
+    if (given(reader, FIELD_CATCH_UP) && misfire == MISFIRE_SKIP)
+        spec_bad_said(reader, &reader->given[FIELD_CATCH_UP], "with misfire skip nothing is made up for");
+    else if (given(reader, FIELD_CATCH_UP_MAX) && misfire != MISFIRE_ALL)
+        spec_bad_said(reader, &reader->given[FIELD_CATCH_UP_MAX], "only misfire all makes up for more than one instant");
+}
+
 void spec_check(struct spec_reader *reader, const struct doc_node *document)
 {
     must(document->kind == DOC_MAP);
@@ -63,4 +72,5 @@ void spec_check(struct spec_reader *reader, const struct doc_node *document)
     check_retry(reader);
     check_tasks(reader);
     spec_check_params(reader);
+    check_catch_up(reader);
 }

@@ -202,6 +202,23 @@ void spec_field_SCHEDULE_JITTER(struct spec_reader *reader, const struct place *
     (void)spec_read_duration(reader, at, 0, USEC_PER_DAY, &reader->trigger->jitter_usec);
 }
 
+void spec_field_CATCH_UP(struct spec_reader *reader, const struct place *at)
+{
+    spec_read_map(reader, at, "catch_up.");
+}
+
+void spec_field_CATCH_UP_WINDOW(struct spec_reader *reader, const struct place *at)
+{
+    (void)spec_read_duration(reader, at, USEC_PER_SEC, 366 * USEC_PER_DAY, &reader->spec->catch_up_window_usec);
+}
+
+void spec_field_CATCH_UP_MAX(struct spec_reader *reader, const struct place *at)
+{
+    int64_t value = 0;
+    if (spec_read_number(reader, at, 1, reader->limits->value[LIMIT_MISSED_FIRES], &value))
+        reader->spec->catch_up_max = (uint32_t)value;
+}
+
 void spec_field_PAUSE_AFTER(struct spec_reader *reader, const struct place *at)
 {
     int64_t value = 0;

@@ -267,6 +267,14 @@ static void put_schedule(struct json_put *json, const struct job_spec *spec, con
         json_put_text(json, "overlap", overlap_name(spec->overlap));
     if (spec->misfire != standard->misfire)
         json_put_text(json, "misfire", misfire_name(spec->misfire));
+    if (spec->catch_up_window_usec > 0 || spec->catch_up_max > 0) {
+        json_put_open(json, "catch_up", '{');
+        if (spec->catch_up_window_usec > 0)
+            put_duration(json, "window", spec->catch_up_window_usec);
+        if (spec->catch_up_max > 0)
+            json_put_u64(json, "max", spec->catch_up_max);
+        json_put_close(json, '}');
+    }
     if (spec->pause_after > 0)
         json_put_u64(json, "pause_after", spec->pause_after);
 }

@@ -184,6 +184,8 @@ static void unpack_scalars(const Muster__JobSpec *from, struct job_spec *spec)
         .overlap = (enum overlap)from->overlap,
         .misfire = (enum misfire)from->misfire,
         .pause_after = from->pause_after,
+        .catch_up_window_usec = from->catch_up_window_usec,
+        .catch_up_max = from->catch_up_max,
     };
 }
 

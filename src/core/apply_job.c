@@ -19,6 +19,7 @@ static void job_free_triggers(struct core *core, struct job *job)
 
 static void job_set_triggers(struct core *core, struct job *job, const struct job_spec *spec, const usec_t *next_usec)
 {
+    catch_up_end(core, job);
     // The new ones first: what both have in common is not given up in between.
     struct job_trigger one = {0}, *made = spec->n_triggers <= 1 ? &one : mem_alloc_array(spec->n_triggers, sizeof(*made));
     for (size_t i = 0; i < spec->n_triggers; i++) {
@@ -36,13 +37,12 @@ usec_t trigger_due_usec(const struct job *job, const struct job_trigger *trigger
     return usec_add(trigger->next_usec, schedule_jitter(trigger->rule, job->id, trigger->next_usec));
 }
 
-// The job's timer: when the first of its triggers is due, while it is active.
-static void job_arm(struct core *core, struct job *job)
+void job_arm(struct core *core, struct job *job)
 {
     if (core->loading)
         return;
     usec_t when = USEC_NEVER;
-    for (size_t i = 0; i < job->n_triggers && job->state == JOB_ACTIVE; i++)
+    for (size_t i = 0; i < job->n_triggers && job->state == JOB_ACTIVE && !catch_up_waits(job); i++)
         when = usec_min(when, trigger_due_usec(job, &job->triggers[i]));
     if (heap_contains(&job->timer))
         heap_remove(&core->job_timers, &job->timer);
@@ -105,6 +105,7 @@ static void job_delete(struct core *core, struct job *job)
         run->job = NULL;
         list_del(&run->in_job);
     }
+    catch_up_end(core, job);
     job_free_triggers(core, job);
     if (heap_contains(&job->timer))
         heap_remove(&core->job_timers, &job->timer);
@@ -125,6 +126,7 @@ void apply_job_state(struct core *core, const struct record *record)
         job_delete(core, job);
         return;
     }
+    catch_up_end(core, job);
     if (rec->to == JOB_ACTIVE) {
         must(rec->n_next == job->n_triggers);
         job->failures = 0;
@@ -168,9 +170,9 @@ void apply_job_fired(struct core *core, const struct record *record)
     must(job != NULL);
     must(rec->trigger < job->n_triggers);
     struct job_trigger *trigger = &job->triggers[rec->trigger];
-    must(rec->next_usec > rec->nominal_usec);
+    must(rec->next_usec > usec_max(rec->nominal_usec, rec->last_usec));
     trigger->next_usec = rec->next_usec;
-    job->decided_usec = usec_max(job->decided_usec, rec->n_missed > 0 ? record->at_usec : rec->nominal_usec);
+    job->decided_usec = usec_max(job->decided_usec, usec_max(rec->nominal_usec, rec->last_usec));
     job_arm(core, job);
 }
 
@@ -201,5 +203,6 @@ void job_load_done(struct core *core, struct job *job)
 void job_free(struct core *core, struct job *job)
 {
     job_free_triggers(core, job);
+    mem_free(job->catch_up); // its heap was given up before
     mem_free(job);
 }

@@ -27,7 +27,7 @@ struct core *core_new(const struct core_options *options)
                             &core->parked_classes, &core->to_settle};
     for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
         list_init(lists[i]);
-    struct heap *heaps[] = {&core->run_timers, &core->task_timers, &core->job_timers, &core->leases, &core->ready_classes};
+    struct heap *heaps[] = {&core->run_timers, &core->task_timers, &core->job_timers, &core->leases, &core->turns, &core->ready_classes};
     for (size_t i = 0; i < sizeof(heaps) / sizeof(*heaps); i++)
         heap_init(heaps[i]);
     pool_init(&core->run_pool, sizeof(struct run));
@@ -97,7 +97,7 @@ void core_free(struct core *core)
     if (!core)
         return;
     // Heaps first: to release one touches what is in it.
-    struct heap *heaps[] = {&core->run_timers, &core->task_timers, &core->job_timers, &core->leases, &core->ready_classes};
+    struct heap *heaps[] = {&core->run_timers, &core->task_timers, &core->job_timers, &core->leases, &core->turns, &core->ready_classes};
     for (size_t i = 0; i < sizeof(heaps) / sizeof(*heaps); i++)
         heap_release(heaps[i]);
     free_runs(core);
@@ -164,6 +164,7 @@ usec_t core_deadline(const struct core *core, usec_t wall_usec, usec_t mono_usec
     wait = until(&core->task_timers, wall_usec, wait);
     wait = until(&core->job_timers, wall_usec, wait);
     wait = until(&core->leases, mono_usec, wait);
+    wait = until(&core->turns, mono_usec, wait);
     usec_t watch = clock_watch_usec(core);
     if (watch != USEC_NEVER)
         wait = usec_min(wait, usec_max(watch - mono_usec, 0));

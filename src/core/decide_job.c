@@ -9,11 +9,6 @@
 #include "model/params.h"
 #include "model/schedule.h"
 
-enum {
-    FIRES_PER_TICK = 64,   // of one job in one step; the rest follows in the next
-    QUEUED_FIRES_MAX = 100, // runs of one job with overlap `queue` that wait for another
-};
-
 usec_t trigger_next(const struct job_trigger *trigger, usec_t first_usec, usec_t after)
 {
     return schedule_next(trigger->rule, trigger_zone(trigger->rule), first_usec, after);
@@ -103,17 +98,6 @@ int core_check_job(const struct core *core, const struct job_spec *spec, struct 
     return apply_check(core, &apply, arena, err);
 }
 
-// What has come due is decided by the definition under which it came due, before somebody changes that; also what jitter still puts off.
-static void decide_due_before(struct decision *d, struct job *job)
-{
-    for (bool due = true; due && job->state == JOB_ACTIVE;) {
-        decide_due_fires(d, job, true);
-        due = false;
-        for (size_t i = 0; i < job->n_triggers; i++)
-            due = due || job->triggers[i].next_usec <= d->event->wall_usec;
-    }
-}
-
 void on_apply(struct decision *d)
 {
     const struct ev_apply *ev = &d->event->apply;
@@ -132,7 +116,7 @@ void on_apply(struct decision *d)
     const usec_t *next = apply.next;
     bool same = apply.same;
     if (job && !same)
-        decide_due_before(d, job);
+        decide_due_before(d, job, true);
     uint64_t job_id = job ? job->id : core->next_job;
     uint32_t version = job ? job->version : 0;
     if (!same) {
@@ -200,7 +184,7 @@ void on_start_job(struct decision *d)
 }
 
 // The active runs of a job, copied, since cancelling one may change the list.
-static uint32_t cancel_runs(struct decision *d, struct job *job, enum cancel_cause cause)
+uint32_t decide_cancel_runs(struct decision *d, struct job *job, enum cancel_cause cause)
 {
     struct run **runs = arena_array(d->out->arena, struct run *, job->n_active);
     uint32_t n = 0;
@@ -226,7 +210,7 @@ void on_job_hold(struct decision *d)
     uint64_t job_id = job->id;
     bool same = job->state == ev->to;
     if (!same && ev->to == JOB_HELD)
-        decide_due_before(d, job);
+        decide_due_before(d, job, false);
     if (!same) {
         struct rec_job_state rec = {.job_id = job_id, .to = ev->to};
         if (ev->to == JOB_ACTIVE) { // instants that passed while it was held are not made up for
@@ -257,125 +241,8 @@ void on_cancel_job(struct decision *d)
         decide_reply(d, rc, &err);
         return;
     }
-    uint32_t n = cancel_runs(d, job, CANCEL_USER);
+    uint32_t n = decide_cancel_runs(d, job, CANCEL_USER);
     struct fx_reply *reply = decide_reply_ok(d);
     reply->job_id = job->id;
     reply->count = n;
-}
-
-static void emit_fired(struct decision *d, struct job *job, uint32_t trigger, enum fire_outcome outcome, uint32_t n_missed, usec_t next_usec)
-{
-    struct record record = {.kind = REC_JOB_FIRED,
-                            .job_fired = {
-                                .job_id = job->id,
-                                .trigger = trigger,
-                                .nominal_usec = job->triggers[trigger].next_usec,
-                                .outcome = outcome,
-                                .run_id = outcome == FIRE_STARTED || outcome == FIRE_QUEUED ? d->core->next_run : 0,
-                                .n_missed = n_missed,
-                                .next_usec = next_usec,
-                            }};
-    decide_emit(d, &record);
-}
-
-static bool has_room(const struct core *core, const struct job *job)
-{
-    const struct limits *limits = core->options.limits;
-    return limits_check(limits, LIMIT_PENDING_RUNS, (int64_t)core->n_runs_live + 1, "", NULL) == 0 &&
-           limits_check(limits, LIMIT_PENDING_TASKS, (int64_t)(core->n_waiting_tasks + job->spec->tasks.count), "", NULL) == 0;
-}
-
-static enum fire_outcome fire_outcome_of(const struct core *core, const struct job *job)
-{
-    if (job->n_active > 0 && job->overlap == OVERLAP_FORBID)
-        return FIRE_SKIPPED_OVERLAP;
-    bool queue = job->n_active > 0 && job->overlap == OVERLAP_QUEUE;
-    if (queue && job->n_active > QUEUED_FIRES_MAX)
-        return FIRE_SKIPPED_OVERLAP;
-    if (!has_room(core, job))
-        return FIRE_SKIPPED_LIMIT;
-    return queue ? FIRE_QUEUED : FIRE_STARTED;
-}
-
-// How many instants lie from `from` up to and including now, counted up to the setting.
-static uint32_t count_missed(const struct core *core, const struct job *job, const struct job_trigger *trigger, usec_t from, usec_t now)
-{
-    int64_t most = core->options.limits->value[LIMIT_MISSED_FIRES];
-    uint32_t n = 0;
-    for (usec_t at = from; at <= now && n < most; n++)
-        at = trigger_next(trigger, job->first_usec, at);
-    return n;
-}
-
-// A delay after the last end has come: there is one instant at a time, so none is ever missed, and the end of the run brings the next.
-static void decide_after_end(struct decision *d, struct job *job, uint32_t which)
-{
-    const struct job_trigger *trigger = &job->triggers[which];
-    usec_t nominal = trigger->next_usec;
-    must(nominal <= d->event->wall_usec);
-    enum fire_outcome outcome = job->n_active > 0 ? FIRE_SKIPPED_OVERLAP : has_room(d->core, job) ? FIRE_STARTED : FIRE_SKIPPED_LIMIT;
-    usec_t next = outcome == FIRE_SKIPPED_LIMIT ? usec_add(d->event->wall_usec, trigger->rule->every_usec) : USEC_NEVER;
-    emit_fired(d, job, which, outcome, 0, next);
-    if (outcome != FIRE_STARTED)
-        return;
-    uint64_t run_id = 0;
-    int rc = decide_job_run(d, job, &(struct job_run){.nominal_usec = nominal, .params = fire_params(job, which)}, &run_id, NULL);
-    must(rc == 0); // has_room() looked at the same limits
-}
-
-// Decides one due instant of one trigger.
-static void decide_fire(struct decision *d, struct job *job, uint32_t which)
-{
-    struct core *core = d->core;
-    struct job_trigger *trigger = &job->triggers[which];
-    usec_t now = d->event->wall_usec, nominal = trigger->next_usec;
-    must(nominal <= now);
-    if (trigger->rule->kind == TRIGGER_AFTER_END) {
-        decide_after_end(d, job, which);
-        return;
-    }
-    bool late = usec_sub(now - nominal, trigger->rule->jitter_usec) > core->options.limits->value[LIMIT_MISFIRE_AFTER];
-    usec_t after_now = trigger_next(trigger, job->first_usec, now);
-    usec_t following = trigger_next(trigger, job->first_usec, nominal);
-    if (late && job->misfire == MISFIRE_SKIP) {
-        emit_fired(d, job, which, FIRE_SKIPPED_MISFIRE, count_missed(core, job, trigger, nominal, now), after_now);
-        return;
-    }
-    uint32_t n_missed = 0;
-    usec_t next = following;
-    if (late && job->misfire == MISFIRE_ONCE) {
-        n_missed = following <= now ? count_missed(core, job, trigger, following, now) : 0;
-        next = after_now;
-    }
-    if (late && job->misfire == MISFIRE_ALL) {
-        int64_t most = core->options.limits->value[LIMIT_MISSED_FIRES];
-        if (count_missed(core, job, trigger, nominal, now) >= most) {
-            emit_fired(d, job, which, FIRE_SKIPPED_MISFIRE, 1, following);
-            return;
-        }
-    }
-    enum fire_outcome outcome = fire_outcome_of(core, job);
-    if (outcome == FIRE_STARTED && job->n_active > 0 && job->overlap == OVERLAP_REPLACE)
-        cancel_runs(d, job, CANCEL_REPLACED);
-    emit_fired(d, job, which, outcome, n_missed, next);
-    if (outcome != FIRE_STARTED && outcome != FIRE_QUEUED)
-        return;
-    uint64_t run_id = 0;
-    int rc = decide_job_run(d, job, &(struct job_run){.nominal_usec = nominal, .params = fire_params(job, which)}, &run_id, NULL);
-    must(rc == 0); // has_room() looked at the same limits
-}
-
-void decide_due_fires(struct decision *d, struct job *job, bool at_once)
-{
-    usec_t now = d->event->wall_usec;
-    for (int fires = 0; fires < FIRES_PER_TICK; fires++) {
-        size_t due = job->n_triggers;
-        for (size_t i = 0; i < job->n_triggers; i++)
-            if ((at_once ? job->triggers[i].next_usec : trigger_due_usec(job, &job->triggers[i])) <= now
-                && (due == job->n_triggers || job->triggers[i].next_usec < job->triggers[due].next_usec))
-                due = i;
-        if (due == job->n_triggers)
-            return;
-        decide_fire(d, job, (uint32_t)due);
-    }
 }

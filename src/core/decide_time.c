@@ -52,7 +52,12 @@ void on_tick(struct decision *d)
         run_index(core, task->run);
     }
     for (; budget > 0 && (top = due(&core->job_timers, wall)); budget--) {
-        decide_due_fires(d, container_of(top, struct job, timer), false);
+        decide_due_fires(d, container_of(top, struct job, timer));
+        decide_settle(d);
+    }
+    struct job *job;
+    for (; budget > 0 && (job = catch_up_next(core, d->event->mono_usec)); budget--) {
+        decide_due_fires(d, job);
         decide_settle(d);
     }
     for (; budget > 0 && (top = due(&core->leases, d->event->mono_usec)); budget--) {

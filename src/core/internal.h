@@ -72,6 +72,8 @@ struct policy {
     uint32_t concurrency_limit;
     uint32_t parallelism;
     usec_t queue_deadline_usec;
+    usec_t catch_up_window_usec;
+    uint32_t catch_up_max;
     usec_t start_at_usec;
     struct pair *labels;
     size_t n_labels;
@@ -194,6 +196,7 @@ struct job {
     struct list runs; // run.in_job, not ended
     struct list all;  // core.jobs_by_id
     struct heap_node timer; // transient: core.job_timers
+    struct catch_up *catch_up; // transient, owned: while it makes up for missed instants; or NULL
     char full_name[];       // "namespace/name"
 };
 
@@ -250,9 +253,10 @@ struct core {
     const struct placement_policy *policy;
     struct prng prng;
     struct heap run_timers, task_timers, job_timers; // wall clock
-    struct heap leases;                              // monotonic clock
+    struct heap leases, turns;                       // monotonic clock
     usec_t ticked_mono_usec; // monotonic time of the last tick
     usec_t wall_offset_usec; // of the last event: wall less monotonic
+    usec_t turn_free_mono_usec;                      // when the next turn may be that makes up for a missed instant
     struct heap ready_classes;
     struct list parked_classes, to_settle;
     // While a snapshot is being loaded: indexes are built by core_load_done.
@@ -299,8 +303,13 @@ void on_plan(struct decision *);
 void decide_settle(struct decision *); // ends, releases and skips what the last records made ripe
 void decide_cancel_run(struct decision *, struct run *, enum cancel_cause);
 void decide_cancel_tasks(struct decision *, struct run *, const struct index_set *);
-// Decides instants that are due; at_once: also those that jitter puts off until later.
-void decide_due_fires(struct decision *, struct job *, bool at_once);
+// Decides instants that are due, up to some; the timer brings the others.
+void decide_due_fires(struct decision *, struct job *);
+// Before somebody changes a job: decides, by the definition under which it came due, everything that has, also what jitter still puts off. What
+// would be made up for is skipped instead, as one range; but the one run of misfire `once` is started when the job goes on.
+void decide_due_before(struct decision *, struct job *, bool goes_on);
+// Cancels the runs of a job that have not ended; returns how many.
+uint32_t decide_cancel_runs(struct decision *, struct job *, enum cancel_cause);
 // A run of a job: nominal 0 by hand; its values of parameters have been checked. Returns ERR_LIMIT when a limit forbids it.
 struct job_run {
     usec_t nominal_usec;
@@ -315,6 +324,18 @@ struct bytes fire_params(const struct job *, uint32_t trigger);
 void decide_ends(struct decision *, struct node *, const struct attempt_end *ends, size_t n);
 // Gives up every task of the node that is not in keep (sorted fences).
 void decide_give_up(struct decision *, struct node *, enum outcome, const uint64_t *keep, size_t n_keep);
+// catch_up.c. Up to which instant those of a trigger are made up for, without being looked at again; 0: none yet.
+usec_t catch_up_chosen(const struct job *, uint32_t which);
+void catch_up_choose(struct job *, uint32_t which, usec_t upto_usec);
+// Whether a missed instant of the job may start its run now. If not, it waits in core.turns, and its timer rests.
+bool catch_up_turn(struct core *, struct job *, usec_t mono_usec);
+bool catch_up_waits(const struct job *);
+// A job whose turn has come, or NULL.
+struct job *catch_up_next(struct core *, usec_t mono_usec);
+// Nothing of the job is missed any more, or it is changed.
+void catch_up_end(struct core *, struct job *);
+// The job's timer: when the first of its triggers is due, while it is active and does not wait for a turn.
+void job_arm(struct core *, struct job *);
 usec_t trigger_next(const struct job_trigger *, usec_t first_usec, usec_t after);
 // Whether so many runs have failed in a row that the job is to be held.
 bool job_wants_pause(const struct job *);

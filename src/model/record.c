@@ -44,6 +44,12 @@ const char *fire_outcome_name(enum fire_outcome outcome)
         return "queued";
     case FIRE_SKIPPED_LIMIT:
         return "skipped_limit";
+    case FIRE_SKIPPED_CATCH_UP:
+        return "skipped_catch_up";
+    case FIRE_SKIPPED_CHANGED:
+        return "skipped_changed";
+    case FIRE_OUTCOMES:
+        break;
     }
     unreachable();
 }

@@ -54,16 +54,28 @@ struct rec_job_state {
     size_t n_next;
 };
 
-enum fire_outcome { FIRE_STARTED, FIRE_SKIPPED_OVERLAP, FIRE_SKIPPED_MISFIRE, FIRE_QUEUED, FIRE_SKIPPED_LIMIT };
+enum fire_outcome {
+    FIRE_STARTED,
+    FIRE_SKIPPED_OVERLAP,
+    FIRE_SKIPPED_MISFIRE,  // missed, and the job does not make up for it
+    FIRE_QUEUED,
+    FIRE_SKIPPED_LIMIT,
+    FIRE_SKIPPED_CATCH_UP, // missed, and older or more than the job makes up for
+    FIRE_SKIPPED_CHANGED,  // missed, and the job was held, changed or deleted before its turn to be made up for
+    FIRE_OUTCOMES
+};
 
-// The unique key of a fire is (job, trigger, nominal).
+// The unique key of a fire is (job, trigger, nominal). Instants that were missed in a row and share their fate are one record: outcomes
+// SKIPPED_MISFIRE, _CATCH_UP and _CHANGED tell of n_missed instants, the first of them nominal and the last of them last. A run
+// that is started (or not, for another reason) instead of several tells of those behind it: n_missed without nominal, up to last.
 struct rec_job_fired {
     uint64_t job_id;
     uint32_t trigger;     // position in the spec
     usec_t nominal_usec;  // the instant that was due
     enum fire_outcome outcome;
     uint64_t run_id;      // FIRE_STARTED and FIRE_QUEUED: the run, whose REC_RUN_SUBMITTED follows in the same batch
-    uint32_t n_missed;    // FIRE_SKIPPED_MISFIRE: how many instants from nominal on were skipped as one
+    uint64_t n_missed;
+    usec_t last_usec;     // the last of them; 0: none was missed
     usec_t next_usec;     // the next instant of this trigger
 };
 

@@ -7,8 +7,10 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "base/tz.h"
 #include "codec/codec.h"
 #include "codec/view_json.h"
+#include "model/schedule.h"
 #include "server/context.h"
 
 // ---- apply: every document is an event of its own, all of them in one commit
@@ -242,6 +244,7 @@ void api_job(void *context, struct http_request *http)
 
 struct fires_state {
     uint64_t job_id;
+    const char *due; // JSON of what has come and is not decided yet
     usec_t before_usec;
     size_t max;
     struct fire_view *fires;
@@ -265,7 +268,7 @@ static void done_fires(struct history_read *read)
     }
     struct buf json = {0};
     char text[40];
-    buf_adds(&json, "{\"fires\":[");
+    buf_printf(&json, "{\"due\":[%s],\"fires\":[", state->due);
     for (size_t i = 0; i < state->n; i++) {
         const struct fire_view *fire = &state->fires[i];
         buf_printf(&json, "%s{\"nominal_at\":\"%s\"", i > 0 ? "," : "", time_format(text, fire->nominal_usec));
@@ -275,7 +278,11 @@ static void done_fires(struct history_read *read)
             buf_printf(&json, "%" PRIu64, fire->run_id);
         else
             buf_adds(&json, "null");
-        buf_printf(&json, ",\"missed\":%" PRIu32 "}", fire->n_missed);
+        buf_printf(&json, ",\"missed\":%" PRIu64 ",\"missed_until\":", fire->n_missed);
+        if (fire->last_usec != 0)
+            buf_printf(&json, "\"%s\"}", time_format(text, fire->last_usec));
+        else
+            buf_adds(&json, "null}");
     }
     if (state->n == state->max)
         buf_printf(&json, "],\"next_before\":\"%s\"}\n", time_format(text, state->fires[state->n - 1].nominal_usec));
@@ -283,6 +290,31 @@ static void done_fires(struct history_read *read)
         buf_adds(&json, "],\"next_before\":null}\n");
     request_answer(request, 200, &json);
     buf_release(&json);
+}
+
+// Instants that have come and wait to be decided: in the moment of a delay, and while the job makes up for an outage.
+static const char *due_json(struct arena *arena, const struct job_view *view, const struct job_spec *spec)
+{
+    usec_t now = clock_wall_usec();
+    struct buf json;
+    buf_init(&json);
+    for (size_t i = 0; i < view->n_next && view->state == JOB_ACTIVE; i++) {
+        const struct trigger *trigger = &spec->triggers[i];
+        usec_t from = view->next_each_usec[i], until = from;
+        if (from > now)
+            continue;
+        // An interval counts from any of its instants.
+        const struct tz *tz = tz_find(trigger->zone != NULL ? trigger->zone : "UTC");
+        int64_t more = trigger->kind == TRIGGER_AFTER_END ? 0 : schedule_count(trigger, tz, from, from, now);
+        if (more > 0)
+            until = schedule_newest(trigger, tz, from, from, now, 1);
+        char from_text[40], until_text[40];
+        buf_printf(&json, "%s{\"trigger\":%zu,\"nominal_at\":\"%s\",\"until\":\"%s\",\"count\":%" PRId64 "}", json.len > 0 ? "," : "", i,
+                   time_format(from_text, from), time_format(until_text, until), more + 1);
+    }
+    const char *text = arena_strdup(arena, json.len > 0 ? json.data : "");
+    buf_release(&json);
+    return text;
 }
 
 void api_job_fires(void *context, struct http_request *http)
@@ -299,7 +331,7 @@ void api_job_fires(void *context, struct http_request *http)
     if (request == NULL)
         return;
     struct fires_state *state = arena_new(&request->arena, struct fires_state);
-    *state = (struct fires_state){.job_id = view.job_id, .before_usec = before, .max = max};
+    *state = (struct fires_state){.job_id = view.job_id, .before_usec = before, .max = max, .due = before == 0 ? due_json(&request->arena, &view, spec) : ""};
     request->state = state;
     request_read(request, true, run_fires, done_fires);
 }

@@ -25,6 +25,16 @@ static void draw_limits(struct sim *sim, struct prng *prng)
         value[LIMIT_PENDING_RUNS] = 3 + (int64_t)prng_below(prng, 40);
     if (prng_chance(prng, 200))
         value[LIMIT_MISSED_FIRES] = (int64_t)prng_below(prng, 10);
+    struct prng more; // numbers of its own: what was drawn before stays
+    prng_init(&more, sim_mix(sim->options->seed, 88));
+    if (prng_chance(&more, 500))
+        value[LIMIT_CATCH_UP_RATE] = 1 + (int64_t)prng_below(&more, 5);
+    if (prng_chance(&more, 200))
+        value[LIMIT_CATCH_UP_RATE_ALL] = 1 + (int64_t)prng_below(&more, 50);
+    if (prng_chance(&more, 300))
+        value[LIMIT_CATCH_UP_WINDOW] = log_uniform(&more, USEC_PER_MIN, USEC_PER_DAY);
+    if (prng_chance(&more, 300))
+        value[LIMIT_MISFIRE_AFTER] = log_uniform(&more, USEC_PER_SEC, USEC_PER_MIN);
 }
 
 static void draw_shape(struct sim *sim, struct prng *prng)

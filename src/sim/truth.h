@@ -108,6 +108,9 @@ struct t_job {
     size_t n_triggers;
     uint32_t n_active;
     uint64_t queued;
+    uint64_t late_epoch;  // late starts, counted from second to second
+    usec_t late_first_usec, late_last_usec;
+    int64_t n_late;
     uint64_t expect_run; // a fire that started: its run follows
 };
 

@@ -182,6 +182,10 @@ static void apply_job(struct sim *sim, struct prng *prng)
     spec->n_triggers = n;
     spec->overlap = (enum overlap)draw(prng, 4);
     spec->misfire = (enum misfire)draw(prng, 3);
+    if (prng_chance(prng, 300))
+        spec->catch_up_window_usec = USEC_PER_SEC + (usec_t)draw(prng, USEC_PER_HOUR);
+    if (prng_chance(prng, 300))
+        spec->catch_up_max = 1 + (uint32_t)draw(prng, 20);
     struct request *request = client_request_new(sim, EV_APPLY);
     spec_pack(&request->packed, spec);
     client_request(request);

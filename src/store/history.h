@@ -64,7 +64,8 @@ struct fire_view {
     uint32_t trigger;
     enum fire_outcome outcome;
     uint64_t run_id;
-    uint32_t n_missed;
+    uint64_t n_missed; // instants that are told of in this row beside or with its own
+    usec_t last_usec;  // the last of them; 0: none
 };
 int history_fires(struct history *, uint64_t job_id, usec_t before, size_t max, struct arena *, struct fire_view **ret_fires, size_t *ret_n,
                   struct err *);

@@ -369,7 +369,7 @@ int history_fires(struct history *history, uint64_t job_id, usec_t before, size_
             fires = more;
             cap *= 2;
         }
-        if (sqlite3_column_int64(row, 3) < 0 || sqlite3_column_int64(row, 3) > FIRE_SKIPPED_LIMIT) {
+        if (sqlite3_column_int64(row, 3) < 0 || sqlite3_column_int64(row, 3) >= FIRE_OUTCOMES) {
             sqlite3_reset(row);
             return err_set(err, ERR_STORE_CORRUPT, "what the history holds of the fires of a job is damaged");
         }
@@ -379,7 +379,8 @@ int history_fires(struct history *history, uint64_t job_id, usec_t before, size_
             .trigger = (uint32_t)sqlite3_column_int64(row, 2),
             .outcome = (enum fire_outcome)sqlite3_column_int(row, 3),
             .run_id = (uint64_t)sqlite3_column_int64(row, 4),
-            .n_missed = (uint32_t)sqlite3_column_int64(row, 5),
+            .n_missed = (uint64_t)sqlite3_column_int64(row, 5),
+            .last_usec = sqlite3_column_int64(row, 6),
         };
     }
     sqlite3_reset(row);

@@ -137,7 +137,8 @@ static int on_job_fired(struct history *history, const struct record *record, st
     db_bind_i64(row, 4, record->at_usec);
     db_bind_i64(row, 5, fired->outcome);
     db_bind_u64(row, 6, fired->run_id);
-    db_bind_i64(row, 7, fired->n_missed);
+    db_bind_u64(row, 7, fired->n_missed);
+    db_bind_i64(row, 8, fired->last_usec);
     return db_run(row, err);
 }
 

@@ -70,7 +70,7 @@ class History:
         for k in range(1, int(39 / every) + 1):
             nominal = base + k * every
             run = self.run(nominal, label, op, spec, name, nominal, millis)
-            fires.append({"nominal_at": text(nominal), "at": text(nominal), "trigger": 0, "outcome": "started", "run_id": run, "missed": 0})
+            fires.append({"nominal_at": text(nominal), "at": text(nominal), "trigger": 0, "outcome": "started", "run_id": run, "missed": 0, "missed_until": None})
         self.op(BEGIN + 40.5, "job_hold", label)
         self.data["fires"][name] = fires
         self.data["jobs"][name] = {"name": name, "state": "held", "spec": {"command": ["payload", "evidence", str(label), str(op["id"])]}}

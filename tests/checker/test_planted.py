@@ -220,13 +220,13 @@ def fired_between(h):
     """For an instant that nobody asked for."""
     at = BEGIN + 1.005 + 17
     run = h.run(at, 12, next(op for op in h.data["ops"] if op["label"] == 12), {}, "j12", at)
-    h.fires(12).append({"nominal_at": text(at), "at": text(at), "trigger": 0, "outcome": "started", "run_id": run, "missed": 0})
+    h.fires(12).append({"nominal_at": text(at), "at": text(at), "trigger": 0, "outcome": "started", "run_id": run, "missed": 0, "missed_until": None})
 
 
 def fired_while_held(h):
     at = BEGIN + 1.005 + 45
     run = h.run(at, 12, next(op for op in h.data["ops"] if op["label"] == 12), {}, "j12", at)
-    h.fires(12).append({"nominal_at": text(at), "at": text(at), "trigger": 0, "outcome": "started", "run_id": run, "missed": 0})
+    h.fires(12).append({"nominal_at": text(at), "at": text(at), "trigger": 0, "outcome": "started", "run_id": run, "missed": 0, "missed_until": None})
 
 
 def drifting_interval(h):
@@ -265,7 +265,7 @@ def skip(h, label, which, outcome, missed, late=0.0):
     fire, run = h.fires(label)[which], h.runs_of(label)[which]["run_id"]
     h.forget_run(run)
     at = BEGIN + 1.005 + (which + 1) * 5
-    fire.update(outcome=outcome, run_id=None, missed=missed, at=text(at + late))
+    fire.update(outcome=outcome, run_id=None, missed=missed, missed_until=text(at) if missed else None, at=text(at + late))
 
 
 def skipped_without_overlap(h):
@@ -285,7 +285,7 @@ def skipped_late_by_a_healthy_server(h):
 
 
 def told_more_missed(h):
-    h.fires(10)[2]["missed"] = 2
+    h.fires(10)[2].update(missed=2, missed_until=h.fires(10)[4]["nominal_at"])
 
 
 def decided_late(h):
@@ -409,15 +409,16 @@ def test_an_outage_explains_missed_instants_as_the_policy_says():
             h.data["faults"].append({"kind": "outage", "at": 15, "for": 14, "node": "n0"})
             # Instants at 16, 21 and 26 are missed; at 29 the server is back.
             fires, runs = h.fires(12), h.runs_of(12)
+            until = fires[4]["nominal_at"]
             for which in (4, 3):
                 h.forget_run(runs[which]["run_id"])
                 del fires[which]
             fires[2]["at"] = text(BEGIN + 29)
             if outcome == "skipped_misfire":
                 h.forget_run(runs[2]["run_id"])
-                fires[2].update(outcome=outcome, run_id=None, missed=3)
+                fires[2].update(outcome=outcome, run_id=None, missed=3, missed_until=until)
             else:
-                fires[2]["missed"] = 2
+                fires[2].update(missed=2, missed_until=until)
                 h.move(runs[2]["run_id"], 29 - 16)
             assert (kinds(h) == []) == (outcome == good), (misfire, outcome, judge(h.case()).rows)
 
@@ -431,7 +432,7 @@ def test_a_clock_set_forward_makes_instants_due_and_late():
     fires, runs = h.fires(12), h.runs_of(12)
     h.forget_run(runs[3]["run_id"])
     h.forget_run(runs[2]["run_id"])
-    fires[2].update(outcome="skipped_misfire", run_id=None, missed=2, at=text(jump, 12.0))
+    fires[2].update(outcome="skipped_misfire", run_id=None, missed=2, missed_until=fires[3]["nominal_at"], at=text(jump, 12.0))
     del fires[3]
     for i in (4, 5, 6):
         h.move(runs[i]["run_id"], -12)

@@ -83,6 +83,7 @@ static void check_job_body(const struct record *a, const struct record *b)
         assert_int_equal(a->job_fired.outcome, b->job_fired.outcome);
         assert_int_equal(a->job_fired.run_id, b->job_fired.run_id);
         assert_int_equal(a->job_fired.n_missed, b->job_fired.n_missed);
+        assert_int_equal(a->job_fired.last_usec, b->job_fired.last_usec);
         assert_int_equal(a->job_fired.next_usec, b->job_fired.next_usec);
     }
 }

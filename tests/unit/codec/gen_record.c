@@ -122,9 +122,10 @@ static void gen_job_body(struct gen *g, struct record *r)
             .job_id = gen_u64(g),
             .trigger = gen_u32(g),
             .nominal_usec = gen_usec(g),
-            .outcome = gen_enum(g, FIRE_SKIPPED_LIMIT + 1),
+            .outcome = gen_enum(g, FIRE_OUTCOMES),
             .run_id = gen_u64(g),
-            .n_missed = gen_u32(g),
+            .n_missed = gen_u64(g),
+            .last_usec = gen_usec(g),
             .next_usec = gen_usec(g),
         };
     }

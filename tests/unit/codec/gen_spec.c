@@ -233,6 +233,8 @@ const struct job_spec *gen_spec(struct gen *g)
         .log_bytes_max = gen_u64(g),
         .overlap = gen_enum(g, OVERLAP_QUEUE + 1),
         .misfire = gen_enum(g, MISFIRE_ALL + 1),
+        .catch_up_window_usec = gen_usec(g),
+        .catch_up_max = gen_u32(g),
     };
     spec->command = gen_texts(g, &spec->n_command, 8);
     spec->env = gen_pairs(g, &spec->n_env);
@@ -423,6 +425,8 @@ void check_spec(const struct job_spec *a, const struct job_spec *b)
     assert_int_equal(a->log_bytes_max, b->log_bytes_max);
     assert_int_equal(a->overlap, b->overlap);
     assert_int_equal(a->misfire, b->misfire);
+    assert_int_equal(a->catch_up_window_usec, b->catch_up_window_usec);
+    assert_int_equal(a->catch_up_max, b->catch_up_max);
     check_tasks(&a->tasks, &b->tasks);
     check_retry(&a->retry, &b->retry);
     check_spec_lists(a, b);

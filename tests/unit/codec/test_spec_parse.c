@@ -1,81 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Job files: what good ones mean, and every word that is said about bad ones.
 
-#include "codec/spec_parse.h"
-
-#include "base/buf.h"
-#include "base/fs.h"
-#include "tests/unit/test.h"
-
-struct fixture {
-    struct arena arena;
-    struct limits limits;
-    struct job_spec **specs;
-    size_t n;
-    struct spec_errors errors;
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-    limits_init(&f->limits);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    arena_release(&f->arena);
-    free(f);
-    return 0;
-}
-
-// All errors, one per line.
-static void put_errors(struct buf *out, const struct spec_errors *errors)
-{
-    for (size_t i = 0; i < errors->n; i++) {
-        char line[1000];
-        buf_printf(out, "%s\n", spec_error_format(line, sizeof(line), &errors->item[i]));
-    }
-}
-
-static const struct job_spec *good_as(struct fixture *f, enum spec_format format, enum spec_purpose purpose, const char *text)
-{
-    int rc = spec_parse(text, strlen(text), format, purpose, &f->limits, &f->arena, &f->specs, &f->n, &f->errors);
-    if (rc < 0) {
-        struct buf out = {0};
-        put_errors(&out, &f->errors);
-        fail_msg("%s", out.data);
-    }
-    assert_true(f->n > 0);
-    return f->specs[0];
-}
-
-static const struct job_spec *good(struct fixture *f, const char *yaml)
-{
-    return good_as(f, SPEC_YAML, SPEC_RUN, yaml);
-}
-
-static void refuse_as(struct fixture *f, enum spec_format format, enum spec_purpose purpose, const char *text, const char *expected)
-{
-    struct buf out = {0};
-    buf_init(&out);
-    f->specs = NULL;
-    f->n = 77;
-    int rc = spec_parse(text, strlen(text), format, purpose, &f->limits, &f->arena, &f->specs, &f->n, &f->errors);
-    put_errors(&out, &f->errors);
-    assert_string_equal(out.data, expected);
-    assert_int_equal(rc, ERR_INVALID);
-    assert_null(f->specs);
-    assert_int_equal(f->n, 77);
-    buf_release(&out);
-}
-
-static void refuse(struct fixture *f, const char *yaml, const char *expected)
-{
-    refuse_as(f, SPEC_YAML, SPEC_RUN, yaml, expected);
-}
+#include "tests/unit/codec/spec_world.h"
 
 static void test_smallest(void **state)
 {
@@ -105,7 +31,7 @@ static void test_every_field(void **state)
         "schedule: ['@daily', {cron: '0 9 * * *', zone: Asia/Tokyo}, {every: 2m}, {at: '2030-01-01T00:00:00+01:00'},\n"
         "  {every: 5m, between: '22:00-06:30:15', zone: Asia/Tokyo, from: '2026-01-01T00:00:00Z', until: '2027-01-01T00:00:00Z', jitter: 30s},\n"
         "  {quartz: '0 0 9 ? * 2'}, {after_end: 45s}]\n"
-        "overlap: replace\nmisfire: all\npause_after: 3\nlabels: {tier: gold, a/b: ''}\n");
+        "overlap: replace\nmisfire: all\ncatch_up: {window: 90m, max: 7}\npause_after: 3\nlabels: {tier: gold, a/b: ''}\n");
     assert_string_equal(spec->namespace_name, "team-a");
     assert_string_equal(spec->name, "etl.7");
     assert_string_equal(spec->description, "two\nlines\n");
@@ -183,6 +109,8 @@ static void test_every_field(void **state)
     assert_int_equal(spec->triggers[3].at_usec, INT64_C(1893452400) * USEC_PER_SEC);
     assert_int_equal(spec->overlap, OVERLAP_REPLACE);
     assert_int_equal(spec->misfire, MISFIRE_ALL);
+    assert_int_equal(spec->catch_up_window_usec, 90 * USEC_PER_MIN);
+    assert_int_equal(spec->catch_up_max, 7);
     assert_int_equal(spec->n_labels, 2);
     assert_string_equal(spec->labels[0].key, "a/b");
     assert_string_equal(spec->labels[1].value, "gold");
@@ -299,7 +227,7 @@ static const struct {
     {"paralelism: 3", "2:1: paralelism: there is no such field; did you mean 'parallelism'?\n"},
     {"retry.limit: 3", "2:1: retry.limit: there is no such field (allowed: namespace, name, description, command, script, env, workdir, user, "
                        "resources, constraints, tasks, parallelism, priority, queue, time_limit, queue_deadline, kill_grace, start_at, retry, "
-                       "delivery, concurrency, after, log_limit, schedule, overlap, misfire, pause_after, params, labels)\n"},
+                       "delivery, concurrency, after, log_limit, schedule, overlap, misfire, catch_up, pause_after, params, labels)\n"},
     {"retry: {limit: 1, bakoff: 2s}", "2:19: retry.bakoff: there is no such field; did you mean 'backoff'?\n"},
     {"name: a/b", "2:7: name: 'a/b' holds a character that is not allowed " JOB_NAME_ALLOWED "\n"},
     {"name: 12", "2:7: name: '12' has only digits and would be taken for the id of a run " JOB_NAME_ALLOWED "\n"},
@@ -554,6 +482,8 @@ static void test_examples_of_the_table(void **state)
             buf_adds(&text, "name: x\n");
         if (strcmp(field->path, "parallelism") == 0)
             buf_adds(&text, "tasks: 100\n");
+        if (strncmp(field->path, "catch_up", 8) == 0)
+            buf_adds(&text, "misfire: all\n");
         if (dot == NULL) {
             buf_printf(&text, "%s\n", field->example);
         } else {

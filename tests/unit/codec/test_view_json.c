@@ -255,7 +255,7 @@ static const char *const choices[][6] = {
     {"log_limit: 1MiB", "log_limit: 5000", NULL},
     {"schedule: '@every 90s'", "schedule: [{cron: '0 9 * * *', zone: Asia/Tokyo}, '*/5 * * * * *']", "schedule: {every: 2m}", "start_at: 2030-01-01T00:00:00.123456Z", "schedule: {at: '2030-01-01T00:00:00.5+02:00'}", NULL},
     {"overlap: forbid", "overlap: allow", NULL},
-    {"misfire: all", "misfire: once", NULL},
+    {"misfire: all", "misfire: once", "misfire: all\ncatch_up: {window: 90m, max: 7}", "catch_up: {window: 1d}", NULL},
     {"labels: {z: 1, a/b: 'x y', m: ''}", NULL},
 };
 

@@ -284,7 +284,8 @@ static void test_misfire_after_an_outage(void **state)
             fired[w.out.record[i]->run_submitted.job_id - 1]++;
     assert_int_equal(fired[0], 0);
     assert_int_equal(fired[1], 1);
-    assert_int_equal(fired[2], 5);
+    world_pass(&w, USEC_PER_SEC); // those of `all` follow one by one
+    assert_int_equal(job(&w, "all").n_active, 5);
     assert_true(job(&w, "all").last_run > before);
     assert_true(job(&w, "skip").next_usec > w.wall);
     assert_true(job(&w, "once").next_usec > w.wall);
