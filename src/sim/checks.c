@@ -222,6 +222,10 @@ void check_state(struct sim *sim, struct server *server)
 // Cheap: looked at after every event, and does the rest when it is due.
 void check_often(struct sim *sim)
 {
+    if (sim->now >= sim->next_stops_usec) {
+        sim->next_stops_usec = sim->now + 2 * USEC_PER_SEC;
+        truth_stops(sim);
+    }
     if (sim->events < sim->next_check_events)
         return;
     if (sim->servers[0].engine == NULL) {

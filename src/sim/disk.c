@@ -40,9 +40,14 @@ void disk_release(struct disk *disk)
 static bool call_fails(struct sim_store *store)
 {
     struct disk *disk = store->disk;
-    if (disk->crash_call > 0 && --disk->crash_call == 0)
+    if (disk->crash_call > 0 && --disk->crash_call == 0) {
         store->server->doomed = true;
-    return disk->fail_call > 0 && --disk->fail_call == 0;
+        fault_count(disk->sim, FAULT_SERVER_CRASH_AT_STORE);
+    }
+    bool fails = disk->fail_call > 0 && --disk->fail_call == 0;
+    if (fails)
+        fault_count(disk->sim, FAULT_DISK_ERROR);
+    return fails;
 }
 
 static usec_t latency(struct disk *disk)
@@ -99,6 +104,7 @@ static void append_done(void *context)
         lands = false;
     } else if (disk->unknown_next > 0) {
         disk->unknown_next--;
+        fault_count(sim, FAULT_DISK_UNKNOWN);
         code = ERR_STORE_UNKNOWN;
         lands = prng_chance(&disk->prng, 500);
     } else if (call_fails(store)) {
@@ -160,6 +166,9 @@ void disk_crash(struct store *base)
     timer_stop(&store->keep_timer);
     if (store->appending) {
         uint64_t roll = prng_below(&disk->prng, 3);
+        // Left out, it is lost as a whole.
+        if ((roll == 0 && !fault_happens(sim, FAULT_DISK_LANDED)) || (roll == 1 && !fault_happens(sim, FAULT_DISK_TORN)))
+            roll = 2;
         uint64_t first = store->batch.first_seq, n = store->batch.n_records;
         if (roll == 0 && store->append_epoch == disk->epoch && sim->now >= disk->full_until) {
             trace(sim, ACTOR_DISK, TR_LANDED, first, n, 0);

@@ -15,12 +15,35 @@ static const struct {
 
 static const char *const scenarios[] = {"swarm", "calm", "net", "partition", "crash", "disk", "clock", "cron", "pause", "exec", "poison", "outage", "array", "clone"};
 
+static const char *const plant_scenarios[] = {
+    "swarm",
+#define PLANT(NAME, text, scenario, sentence) scenario,
+#include "sim/plants.def"
+};
+
 bool sim_scenario_known(const char *text)
 {
+    if (strcmp(text, "all") == 0)
+        return true;
     for (size_t i = 0; i < sizeof(scenarios) / sizeof(*scenarios); i++)
         if (strcmp(scenarios[i], text) == 0)
             return true;
     return false;
+}
+
+const char *sim_scenario_of(const struct sim_options *options)
+{
+    const size_t n = sizeof(scenarios) / sizeof(*scenarios);
+    if (options->scenario == NULL)
+        return plant_scenarios[options->plant];
+    if (strcmp(options->scenario, "all") != 0)
+        return options->scenario;
+    return options->seed % 2 == 0 ? "swarm" : scenarios[1 + options->seed / 2 % (n - 1)];
+}
+
+const char *sim_fault_text(int kind)
+{
+    return kind == FAULTS ? "people" : rows[kind].text;
 }
 
 int sim_fault_find(const char *text)
@@ -46,6 +69,11 @@ bool fault_in_scenario(enum fault_kind kind, const char *scenario)
 void fault_count(struct sim *sim, enum fault_kind kind)
 {
     sim->result->faults[kind]++;
+}
+
+bool fault_happens(struct sim *sim, enum fault_kind kind)
+{
+    return !sim_skips(sim, (int)kind, sim->faults[kind].n++);
 }
 
 bool sim_skips(const struct sim *sim, int kind, uint32_t occurrence)
@@ -107,12 +135,9 @@ static void source_fire(void *context)
     struct prng prng;
     prng_init(&prng, sim_mix(sim_mix(sim->options->seed, 900 + (uint64_t)source->kind), n));
     trace(sim, ACTOR_WORLD, TR_FAULT, (uint64_t)source->kind, n, 0);
-    if (source->kind != FAULT_AGENT_DISK)
+    bool net = source->kind <= FAULT_NET_DUP_CONNECT;
+    if (net ? fault_net(sim, source->kind, &prng) : fault_host(sim, source->kind, &prng))
         fault_count(sim, source->kind);
-    if (source->kind <= FAULT_NET_DUP_CONNECT)
-        fault_net(sim, source->kind, &prng);
-    else
-        fault_host(sim, source->kind, &prng);
 }
 
 void faults_start(struct sim *sim)

@@ -53,20 +53,21 @@ static void begin_strobe(struct sim *sim, struct prng *prng)
     strobe_fire(strobe, 0);
 }
 
-static void begin_clone(struct sim *sim, struct prng *prng)
+static bool begin_clone(struct sim *sim, struct prng *prng)
 {
     struct node *node = fault_node(sim, prng);
     if (node->clone || sim->n_clones >= 2)
-        return;
+        return false;
     for (size_t i = 0; i < sim->n_nodes; i++)
         if (sim->nodes[i]->clone && sim->nodes[i]->index == node->index)
-            return;
+            return false;
     struct node *clone = mem_alloc(sizeof(*clone));
     node_init(clone, sim, node->index, true);
     clone->kept_epoch = node->kept_epoch; // its disk was copied
     sim->nodes[sim->n_nodes++] = clone;
     sim->n_clones++;
     agent_start(clone);
+    return true;
 }
 
 static void drift(struct sim *sim, struct prng *prng)
@@ -82,111 +83,116 @@ static void drift(struct sim *sim, struct prng *prng)
     node_clock_changed(node);
 }
 
-static void fault_server(struct sim *sim, enum fault_kind kind, struct prng *prng)
+static bool fault_server(struct sim *sim, enum fault_kind kind, struct prng *prng)
 {
     struct server *server = &sim->servers[0];
+    bool was_up = server->up;
     switch (kind) {
     case FAULT_SERVER_CRASH:
         server_crash(server);
-        return;
+        return was_up;
     case FAULT_SERVER_CRASH_AT_STORE:
         sim->disk.crash_call = 1 + (uint32_t)prng_below(prng, 10);
-        return;
+        return false; // counted when it strikes
     case FAULT_SERVER_CRASH_AT_EFFECT:
         server->effects_left = 1 + (uint32_t)prng_below(prng, 30);
-        return;
+        return false;
     case FAULT_SERVER_LOOP:
         server->loop_left = 2 + (uint32_t)prng_below(prng, 6);
         server_crash(server);
-        return;
+        return was_up;
     case FAULT_SERVER_PAUSE:
+        was_up = was_up && !server->paused;
         server_pause(server, some_time(prng));
-        return;
+        return was_up;
     case FAULT_SERVER_OUTAGE:
         server->restart_usec = log_uniform(prng, USEC_PER_MIN, prng_chance(prng, 100) ? 30 * USEC_PER_HOUR : USEC_PER_HOUR);
         server_crash(server);
-        return;
+        return was_up;
     default:
         unreachable();
     }
 }
 
-static void fault_disk(struct sim *sim, enum fault_kind kind, struct prng *prng)
+static bool fault_disk(struct sim *sim, enum fault_kind kind, struct prng *prng)
 {
     struct disk *disk = &sim->disk;
     usec_t until = sim->now + some_time(prng);
     switch (kind) {
     case FAULT_DISK_FULL:
         disk->full_until = prng_chance(prng, 150) ? sim->now + log_uniform(prng, 3 * USEC_PER_MIN, USEC_PER_HOUR) : until;
-        return;
+        return true;
     case FAULT_DISK_UNKNOWN:
         disk->unknown_next = 1 + (uint32_t)prng_below(prng, 2);
-        return;
+        return false; // counted when it strikes
     case FAULT_DISK_ERROR:
         disk->fail_call = 1 + (uint32_t)prng_below(prng, 12);
-        return;
+        return false;
     case FAULT_DISK_SLOW:
         disk->slow_until = until;
         disk->slow_usec = log_uniform(prng, 10 * USEC_PER_MSEC, prng_chance(prng, 200) ? USEC_PER_MIN : 5 * USEC_PER_SEC);
-        return;
+        return true;
     case FAULT_HISTORY_STALL:
         disk->history_stalled_until = until;
-        return;
+        return true;
     default:
         unreachable();
     }
 }
 
-void fault_host(struct sim *sim, enum fault_kind kind, struct prng *prng)
+bool fault_host(struct sim *sim, enum fault_kind kind, struct prng *prng)
 {
     struct node *node = fault_node(sim, prng);
     usec_t year = 365 * USEC_PER_DAY;
+    bool able = true; // to break
     switch (kind) {
     case FAULT_AGENT_CRASH:
+        able = node->agent_up;
         agent_crash(node);
-        return;
+        return able;
     case FAULT_AGENT_PAUSE:
+        able = node->agent_up && !node->agent_paused;
         agent_pause(node, some_time(prng));
         node->apart_usec = usec_max(node->apart_usec, sim->now + 3 * USEC_PER_MIN);
-        return;
+        return able;
     case FAULT_AGENT_CLONE:
-        begin_clone(sim, prng);
-        return;
+        return begin_clone(sim, prng);
     case FAULT_AGENT_DISK:
         node->keep_fails = 1 + (uint32_t)prng_below(prng, 20);
-        return;
+        return false; // counted when it strikes
     case FAULT_SPAWNER_CRASH:
-        if (node->machine_up)
+        able = node->machine_up && node->spawner.up;
+        if (able)
             spawner_crash(node, false);
-        return;
+        return able;
     case FAULT_NODE_REBOOT:
+        able = node->machine_up;
         node_reboot(node, log_uniform(prng, USEC_PER_SEC, 5 * USEC_PER_MIN));
-        return;
+        return able;
     case FAULT_NODE_SUSPEND:
+        able = node->machine_up && !node->suspended;
         node_suspend(node, some_time(prng));
-        return;
+        return able;
     case FAULT_CLOCK_JUMP:
         jump_server(sim, some_jump(prng, year));
-        return;
+        return true;
     case FAULT_CLOCK_JUMP_NODE:
         machine_jump(&node->machine, some_jump(prng, year));
-        return;
+        return true;
     case FAULT_CLOCK_DRIFT:
         drift(sim, prng);
-        return;
+        return true;
     case FAULT_CLOCK_STROBE:
         begin_strobe(sim, prng);
-        return;
+        return true;
     case FAULT_SERVER_CRASH:
     case FAULT_SERVER_CRASH_AT_STORE:
     case FAULT_SERVER_CRASH_AT_EFFECT:
     case FAULT_SERVER_LOOP:
     case FAULT_SERVER_PAUSE:
     case FAULT_SERVER_OUTAGE:
-        fault_server(sim, kind, prng);
-        return;
+        return fault_server(sim, kind, prng);
     default:
-        fault_disk(sim, kind, prng);
-        return;
+        return fault_disk(sim, kind, prng);
     }
 }

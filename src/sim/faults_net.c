@@ -51,17 +51,18 @@ static void unstall(void *context, uint64_t id)
     }
 }
 
-static void replay_old(struct sim *sim, struct prng *prng)
+static bool replay_old(struct sim *sim, struct prng *prng)
 {
     struct node *node = fault_node(sim, prng);
     struct conn *conn = node->conn;
     if (conn == NULL || !conn->open[END_SERVER] || node->old_message.len == 0 || node->old_message_epoch >= sim->disk.epoch)
-        return;
+        return false;
     apart(node, sim->now + 10 * USEC_PER_SEC);
     conn_send_bytes(conn, END_SERVER, node->old_message.data, node->old_message.len);
+    return true;
 }
 
-void fault_net(struct sim *sim, enum fault_kind kind, struct prng *prng)
+bool fault_net(struct sim *sim, enum fault_kind kind, struct prng *prng)
 {
     struct node *node = fault_node(sim, prng);
     struct conn *conn = some_conn(sim, prng);
@@ -72,47 +73,48 @@ void fault_net(struct sim *sim, enum fault_kind kind, struct prng *prng)
         node->link.slow_usec = log_uniform(prng, USEC_PER_MSEC, 10 * USEC_PER_SEC);
         node->link.slow_until = sim->now + usec;
         apart(node, sim->now + usec + 2 * node->link.slow_usec);
-        return;
+        return true;
     case FAULT_NET_BREAK:
         if (conn != NULL)
             conn_break(conn);
-        return;
+        return conn != NULL;
     case FAULT_NET_PARTITION:
         block(node, true, true, usec);
-        return;
+        return true;
     case FAULT_NET_ONE_WAY:
         block(node, end == END_AGENT, end == END_SERVER, usec);
-        return;
+        return true;
     case FAULT_NET_SPLIT:
         for (size_t i = 0; i < sim->n_nodes; i++)
             if (prng_chance(prng, 500))
                 block(sim->nodes[i], true, true, usec);
-        return;
+        return true;
     case FAULT_NET_HALF_OPEN:
         // Only somebody who runs can be told that his connection is gone.
-        if (conn != NULL && conn->open[end] && (end == END_AGENT ? agent_takes(conn->node) : server_takes(conn->server)))
-            conn_forget(conn, end);
-        return;
+        if (conn == NULL || !conn->open[end] || !(end == END_AGENT ? agent_takes(conn->node) : server_takes(conn->server)))
+            return false;
+        conn_forget(conn, end);
+        return true;
     case FAULT_NET_SLOW_READER:
         if (conn == NULL)
-            return;
+            return false;
         conn->pipe[end].stalled_until = sim->now + usec;
         apart(conn->node, sim->now + usec);
         sim_later(sim, usec + 1, unstall, sim, conn->id);
-        return;
+        return true;
     case FAULT_NET_REPLAY_OLD:
-        replay_old(sim, prng);
-        return;
+        return replay_old(sim, prng);
     case FAULT_NET_DUPLICATE:
-        if (conn != NULL)
-            conn->twice[END_AGENT] += 1 + (uint32_t)prng_below(prng, 3);
-        return;
+        if (conn == NULL)
+            return false;
+        conn->twice[END_AGENT] += 1 + (uint32_t)prng_below(prng, 3);
+        return true;
     case FAULT_NET_DUP_CONNECT:
-        if (agent_takes(node)) {
-            struct conn *second = conn_open(sim, node, &sim->servers[0]);
-            second->open[END_AGENT] = prng_chance(prng, 500); // an end that nobody reads, or none
-        }
-        return;
+        if (!agent_takes(node))
+            return false;
+        struct conn *second = conn_open(sim, node, &sim->servers[0]);
+        second->open[END_AGENT] = prng_chance(prng, 500); // an end that nobody reads, or none
+        return true;
     default:
         unreachable();
     }

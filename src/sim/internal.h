@@ -19,7 +19,7 @@
 
 #define WALL_BASE_USEC (1790000000 * USEC_PER_SEC) // wall time at the beginning: 2026-09-21
 
-enum { NODES_MAX = 32, TAIL_MAX = 64 };
+enum { TAIL_MAX = 64 };
 
 struct sim;
 struct node;
@@ -316,6 +316,7 @@ struct node {
     uint32_t alive;
     usec_t apart_usec; // last time at which the agent did not run or its link to the server was not whole
     usec_t resumed_usec; // last time at which the whole machine went on after it had stood still
+    usec_t steady_usec; // since then its agent has been in touch and going on
 };
 
 void node_init(struct node *, struct sim *, int index, bool clone);
@@ -375,16 +376,11 @@ void process_kill_all(struct node *, bool power);
 
 // ---- checks.c: the invariants
 
-enum invariant {
-#define INVARIANT(NAME, text, promise, when, sentence) INV_##NAME,
-#include "sim/invariants.def"
-    INVARIANTS
-};
 
 __attribute__((format(printf, 3, 4))) void broken(struct sim *, enum invariant, const char *fmt, ...);
 #define hold(sim, invariant, condition, ...)                  \
     do {                                                  \
-        (sim)->checks++;                              \
+        (sim)->checked[invariant]++;                      \
         if (!(condition))                             \
             broken((sim), (invariant), __VA_ARGS__); \
     } while (0)
@@ -445,13 +441,16 @@ struct plan plan_of(struct sim *, uint64_t run_id, uint32_t index, uint32_t atte
 void faults_start(struct sim *);
 void faults_stop(struct sim *);
 void fault_count(struct sim *, enum fault_kind);
+// For kinds that are drawn where they happen: whether this occurrence is not left out.
+bool fault_happens(struct sim *, enum fault_kind);
 bool sim_skips(const struct sim *, int kind, uint32_t occurrence);
 bool fault_in_scenario(enum fault_kind, const char *scenario);
 void heal_everything(struct sim *);
 usec_t log_uniform(struct prng *, usec_t least, usec_t most);
-// faults_net.c, faults_host.c: carry out one occurrence, with numbers of its own.
-void fault_net(struct sim *, enum fault_kind, struct prng *);
-void fault_host(struct sim *, enum fault_kind, struct prng *);
+// faults_net.c, faults_host.c: carry out one occurrence, with numbers of its own. False: there was nothing to break, or it is only prepared
+// and counted when it strikes.
+bool fault_net(struct sim *, enum fault_kind, struct prng *);
+bool fault_host(struct sim *, enum fault_kind, struct prng *);
 struct node *fault_node(struct sim *, struct prng *);
 
 struct fault_source {
@@ -483,12 +482,14 @@ struct sim {
     enum phase phase;
     bool failed;
     usec_t safety_usec; // length of the phase with faults
+    usec_t healed_usec; // the time at which it ended
+    usec_t next_stops_usec; // when to look whether stops happen
     struct limits limits;
 
     struct disk disk;
     struct server servers[1];
     size_t n_servers;
-    struct node *nodes[2 * NODES_MAX];
+    struct node *nodes[SIM_NODES_MAX + 2];
     size_t n_nodes, n_clones;
     struct list conns;
     uint64_t next_conn;
@@ -498,7 +499,7 @@ struct sim {
     struct work_shape shape;
     struct prng prng_world, prng_work, prng_client;
     struct timer work_timer;
-    uint32_t actions;
+    uint32_t actions, acted; // drawn; not left out
     struct list requests;
     uint64_t next_request;
     struct map by_edge_id;
@@ -510,7 +511,7 @@ struct sim {
     struct arena arena; // scratch
 
     struct truth truth;
-    uint64_t events, checks;
+    uint64_t events, checked[INVARIANTS];
     uint64_t next_check_events;
     usec_t skipped_usec; // by jumps of the leader's clock, forwards, in all
 

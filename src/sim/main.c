@@ -1,80 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command `muster sim`: one seed, or many on all cores.
-#include <errno.h>
-#include <inttypes.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/assert.h"
 #include "base/clock.h"
 #include "base/str.h"
-#include "sim/commit.h"
-#include "sim/sim.h"
-
-enum { FAILURES_MAX = 64, JOBS_MAX = 64 };
-
-static const char *const fault_names[] = {
-#define FAULT(NAME, text, scenarios, sentence) text,
-#include "sim/faults.def"
-};
-static const char *const plant_names[] = {
-    "none",
-#define PLANT(NAME, text, sentence) text,
-#include "sim/plants.def"
-};
+#include "sim/command.h"
 
 static const char help[] =
     "usage: muster sim [--seed N | --seeds FIRST-LAST | --for DURATION] [OPTION...]\n"
     "Runs whole clusters in one process, from one seed, under faults of every kind, and checks after every event that Muster keeps its promises.\n"
+    "One run:\n"
     "  --seed N            run this seed (default: 1)\n"
-    "  --seeds FIRST-LAST  run these seeds, on all cores\n"
-    "  --for DURATION      run fresh seeds, from --seed on or from one taken from the clock, for so long\n"
+    "  --scenario NAME     swarm (default), calm, net, partition, crash, disk, clock, cron, pause, exec, poison, outage, array, clone; all: by the\n"
+    "                      seed, every other one swarm\n"
     "  --minutes M         minutes of faults (default: drawn from the seed)\n"
-    "  --scenario NAME     swarm (default), calm, net, partition, crash, disk, clock, cron, pause, exec, poison, outage, array, clone\n"
+    "  --nodes N           nodes (default: drawn from the seed)\n"
     "  --plant NAME        put a bug in on purpose (`--plant list` lists them)\n"
     "  --skip KIND:A-B     leave out faults number A to B of a kind, or of people's actions (people:A-B)\n"
-    "  --shrink            when it fails: leave out as much as possible while it still fails\n"
+    "  --shrink            when it fails: leave out as much as possible while it still fails in the same way\n"
     "  --trace FILE        write every line of the trace ('-': standard output)\n"
     "  --html FILE         write a picture of the run\n"
+    "Many:\n"
+    "  --seeds FIRST-LAST  run these seeds, on all cores\n"
+    "  --for DURATION      run fresh seeds, from --seed on or from one taken from the clock, for so long\n"
     "  --jobs N            processes at a time (default: number of cores)\n"
-    "  --faults            count what was injected by kind; a kind that never was is an error (with --seeds or --for)\n"
-    "  --invariants        list what is checked\n";
-
-struct command {
-    struct sim_options options;
-    uint64_t first, last;
-    bool many, seed_given, shrink, need_faults;
-    usec_t for_usec;
-    int jobs;
-};
-
-// What the workers share.
-struct failure {
-    uint64_t seed;
-    struct sim_result result;
-};
-
-struct shared {
-    atomic_ullong next;
-    atomic_uint n_failures;
-    atomic_ullong seeds, events, checks, simulated_usec, runs, processes, records, faults[FAULTS];
-    struct failure failures[FAILURES_MAX];
-};
-
-int sim_plant_find(const char *text)
-{
-    for (int i = 0; i < PLANTS; i++)
-        if (strcmp(plant_names[i], text) == 0)
-            return i;
-    return -1;
-}
+    "  --stop              stop at the first seed that fails\n"
+    "  --faults            tell how often each fault was injected and each invariant was looked at; one that never was is an error\n"
+    "  --json              the figures once more, as a line of JSON\n"
+    "Lists:\n"
+    "  --invariants        what is checked\n"
+    "  --plant list        the bugs that can be put in\n";
 
 static bool parse_range(const char *text, uint64_t *ret_from, uint64_t *ret_to)
 {
@@ -108,24 +65,6 @@ int sim_skip_parse(const char *text, struct sim_skip *ret_skip, struct err *err)
     return ret_skip->kind < 0 ? err_set(err, ERR_INVALID, "there is no kind of fault '%s'", kind) : 0;
 }
 
-void sim_command(const struct sim_options *options, FILE *file)
-{
-    fprintf(file, "muster sim --seed %" PRIu64, options->seed);
-    if (options->minutes_usec > 0)
-        fprintf(file, " --minutes %" PRId64 ".%06" PRId64, options->minutes_usec / USEC_PER_MIN, options->minutes_usec % USEC_PER_MIN / 60);
-    if (options->scenario != NULL && strcmp(options->scenario, "swarm") != 0)
-        fprintf(file, " --scenario %s", options->scenario);
-    if (options->plant != PLANT_NONE)
-        fprintf(file, " --plant %s", plant_names[options->plant]);
-    for (size_t i = 0; i < options->n_skip; i++) {
-        const struct sim_skip *skip = &options->skip[i];
-        fprintf(file, " --skip %s:%u-", skip->kind == FAULTS ? "people" : fault_names[skip->kind], skip->from);
-        if (skip->to != UINT32_MAX)
-            fprintf(file, "%u", skip->to);
-    }
-    fprintf(file, "\n");
-}
-
 // "1.5" minutes, up to six decimals.
 static bool parse_minutes(const char *text, usec_t *ret)
 {
@@ -140,31 +79,6 @@ static bool parse_minutes(const char *text, usec_t *ret)
         }
     *ret = whole * USEC_PER_MIN + part * 60;
     return p != text && *p == '\0';
-}
-
-static void list_names(void)
-{
-    static const struct {
-        const char *text, *sentence;
-    } rows[] = {
-#define PLANT(NAME, text, sentence) {text, sentence},
-#include "sim/plants.def"
-    };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-        printf("%-28s %s\n", rows[i].text, rows[i].sentence);
-}
-
-static void list_invariants(void)
-{
-    static const struct {
-        const char *text, *when, *sentence;
-        int promise;
-    } rows[] = {
-#define INVARIANT(NAME, text, promise, when, sentence) {text, #when, sentence, promise},
-#include "sim/invariants.def"
-    };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-        printf("%-22s %-8s promise %d  %s\n", rows[i].text, rows[i].when, rows[i].promise, rows[i].sentence);
 }
 
 static FILE *open_out(const char *path)
@@ -185,12 +99,13 @@ static int take_option(struct command *command, char **argv, int left, int *ret_
     const char *name = argv[0], *value = left > 1 ? argv[1] : NULL;
     struct err err = {0};
     *ret_used = 1;
-    if (strcmp(name, "--shrink") == 0) {
-        command->shrink = true;
-        return 0;
-    }
-    if (strcmp(name, "--faults") == 0) {
-        command->need_faults = true;
+    bool *flag = strcmp(name, "--shrink") == 0   ? &command->shrink
+                 : strcmp(name, "--faults") == 0 ? &command->need_all
+                 : strcmp(name, "--stop") == 0   ? &command->stop_at_first
+                 : strcmp(name, "--json") == 0   ? &command->json
+                                                 : NULL;
+    if (flag != NULL) {
+        *flag = true;
         return 0;
     }
     if (value == NULL)
@@ -207,6 +122,8 @@ static int take_option(struct command *command, char **argv, int left, int *ret_
         command->last = UINT64_MAX;
     } else if (strcmp(name, "--minutes") == 0 && parse_minutes(value, &options->minutes_usec)) {
         ;
+    } else if (strcmp(name, "--nodes") == 0 && str_to_u64(value, &number) == 0 && number > 0 && number <= SIM_NODES_MAX) {
+        options->nodes = (uint32_t)number;
     } else if (strcmp(name, "--scenario") == 0 && sim_scenario_known(value)) {
         options->scenario = value;
     } else if (strcmp(name, "--plant") == 0 && sim_plant_find(value) >= 0) {
@@ -225,127 +142,39 @@ static int take_option(struct command *command, char **argv, int left, int *ret_
     return 0;
 }
 
-static void print_failure(const struct sim_options *options, const struct sim_result *result)
-{
-    printf("FAILED seed %" PRIu64 " at %" PRId64 ".%06" PRId64 " s (commit %s): %s%s%s\n  %s\nthe last events:\n%sto see it again:\n  ", options->seed,
-           result->failed_usec / USEC_PER_SEC, result->failed_usec % USEC_PER_SEC, SIM_COMMIT, result->invariant, result->sentence != NULL ? ": " : "",
-           result->sentence != NULL ? result->sentence : "", result->text, result->tail);
-    sim_command(options, stdout);
-}
-
-static void print_figures(const struct sim_result *result, usec_t real_usec)
-{
-    usec_t real = real_usec > 0 ? real_usec : 1;
-    printf("simulated %" PRId64 " s in %" PRId64 " ms: %" PRId64 " x real time, %" PRIu64 " events (%" PRId64 " per second), %" PRIu64 " checks\n",
-           result->simulated_usec / USEC_PER_SEC, real / USEC_PER_MSEC, result->simulated_usec / real, result->events,
-           (int64_t)result->events * USEC_PER_SEC / real, result->checks);
-    printf("nodes %u, actions %" PRIu64 ", runs %" PRIu64 ", attempts %" PRIu64 ", processes %" PRIu64 ", fires %" PRIu64 ", records %" PRIu64 ", server starts %" PRIu64
-           ", snapshots %" PRIu64 ", trace %016" PRIx64 "\n",
-           result->nodes, result->actions, result->runs, result->attempts, result->processes, result->fires, result->records, result->restarts, result->snapshots,
-           result->trace_hash);
-}
-
 static int run_one(struct command *command)
 {
-    struct sim_result result;
+    struct sim_options *options = &command->options;
+    FILE *trace = options->trace, *html = options->trace_html;
+    if (command->shrink) // what is made smaller first is drawn then
+        options->trace = options->trace_html = NULL;
+    struct sim_result result, smaller;
     usec_t began = clock_mono_usec();
-    sim_run_apart(&command->options, &result);
-    usec_t took = clock_mono_usec() - began;
-    print_figures(&result, took);
-    if (!result.failed)
-        return 0;
+    sim_run_apart(options, &result);
+    report_run(&result, clock_mono_usec() - began);
     if (command->shrink) {
-        uint32_t runs = sim_shrink(&command->options, &result, stderr);
-        printf("made smaller in %u runs\n", runs);
+        uint32_t runs = 0;
+        smaller = result;
+        if (result.failed)
+            runs = sim_shrink(options, &smaller, stderr);
+        options->trace = trace;
+        options->trace_html = html;
+        struct sim_result again;
+        if (trace != NULL || html != NULL)
+            sim_run_apart(options, &again);
+        if (result.failed)
+            report_shrunk(options, &result, &smaller, runs);
+        result = smaller;
     }
-    print_failure(&command->options, &result);
-    return 1;
+    if (result.failed)
+        report_failure(options, &result);
+    return result.failed ? 1 : 0;
 }
 
-// ---- many seeds
-
-static void add_result(struct shared *shared, uint64_t seed, const struct sim_result *result)
+static void close_out(FILE *file)
 {
-    shared->seeds++;
-    shared->events += result->events;
-    shared->checks += result->checks;
-    shared->simulated_usec += (unsigned long long)result->simulated_usec;
-    shared->runs += result->runs;
-    shared->processes += result->processes;
-    shared->records += result->records;
-    for (int i = 0; i < FAULTS; i++)
-        shared->faults[i] += result->faults[i];
-    if (!result->failed)
-        return;
-    unsigned n = shared->n_failures++;
-    if (n < FAILURES_MAX)
-        shared->failures[n] = (struct failure){seed, *result};
-}
-
-static void worker(const struct command *command, struct shared *shared, usec_t until_mono_usec)
-{
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    struct sim_options options = command->options;
-    while (clock_mono_usec() < until_mono_usec && shared->n_failures < FAILURES_MAX) {
-        options.seed = shared->next++;
-        if (options.seed > command->last)
-            break;
-        struct sim_result result;
-        sim_run_apart(&options, &result);
-        add_result(shared, options.seed, &result);
-    }
-    _exit(0);
-}
-
-static int print_totals(const struct command *command, struct shared *shared, usec_t took)
-{
-    int64_t hours = (int64_t)(shared->simulated_usec / (unsigned long long)USEC_PER_HOUR);
-    printf("%llu seeds from %" PRIu64 " on, %" PRId64 " simulated hours, %llu events, %llu checks, %llu runs, %llu processes, %llu records in %" PRId64 " s (%llu x real time)\n",
-           shared->seeds, command->first, hours, shared->events, shared->checks, shared->runs, shared->processes, shared->records, took / USEC_PER_SEC,
-           shared->simulated_usec / (unsigned long long)(took > 0 ? took : 1));
-    int never = 0;
-    for (int i = 0; i < FAULTS && command->need_faults; i++) {
-        printf("  %-24s %llu\n", fault_names[i], shared->faults[i]);
-        never += shared->faults[i] == 0;
-    }
-    if (never > 0)
-        printf("%d kinds of faults were never injected\n", never);
-    unsigned n = shared->n_failures < FAILURES_MAX ? shared->n_failures : FAILURES_MAX;
-    for (unsigned i = 0; i < n; i++) {
-        struct sim_options options = command->options;
-        options.seed = shared->failures[i].seed;
-        bool known = false;
-        for (unsigned k = 0; k < i; k++)
-            known = known || strcmp(shared->failures[k].result.invariant, shared->failures[i].result.invariant) == 0;
-        if (!known)
-            print_failure(&options, &shared->failures[i].result);
-        else
-            printf("FAILED seed %" PRIu64 ": %s: %s\n", options.seed, shared->failures[i].result.invariant, shared->failures[i].result.text);
-    }
-    return n > 0 || never > 0;
-}
-
-static int run_many(struct command *command)
-{
-    struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    must(shared != MAP_FAILED);
-    if (command->for_usec > 0 && !command->seed_given)
-        command->first = (uint64_t)clock_wall_usec() % 1000000000;
-    shared->next = command->first;
-    usec_t began = clock_mono_usec(), until = command->for_usec > 0 ? began + command->for_usec : USEC_NEVER;
-    fflush(NULL);
-    for (int i = 0; i < command->jobs; i++) {
-        pid_t pid = fork();
-        must(pid >= 0);
-        if (pid == 0)
-            worker(command, shared, until);
-    }
-    for (int i = 0; i < command->jobs; i++)
-        while (wait(NULL) < 0 && errno == EINTR)
-            continue;
-    int status = print_totals(command, shared, clock_mono_usec() - began);
-    munmap(shared, sizeof(*shared));
-    return status;
+    if (file != NULL && file != stdout)
+        fclose(file);
 }
 
 int sim_main(int argc, char **argv)
@@ -360,11 +189,11 @@ int sim_main(int argc, char **argv)
             return 0;
         }
         if (strcmp(argv[i], "--invariants") == 0) {
-            list_invariants();
+            report_invariants();
             return 0;
         }
         if (strcmp(argv[i], "--plant") == 0 && i + 1 < argc && strcmp(argv[i + 1], "list") == 0) {
-            list_names();
+            report_plants();
             return 0;
         }
         int status = take_option(&command, argv + i, argc - i, &used);
@@ -372,10 +201,13 @@ int sim_main(int argc, char **argv)
             return status;
         i += used;
     }
-    int status = command.many ? run_many(&command) : run_one(&command);
-    if (command.options.trace != NULL && command.options.trace != stdout)
-        fclose(command.options.trace);
-    if (command.options.trace_html != NULL && command.options.trace_html != stdout)
-        fclose(command.options.trace_html);
+    bool one_only = command.shrink || command.options.trace != NULL || command.options.trace_html != NULL;
+    if (command.many && one_only)
+        return usage("--shrink, --trace and --html are for one --seed", NULL);
+    if (command.for_usec > 0 && !command.seed_given)
+        command.first = (uint64_t)clock_wall_usec() % 1000000000;
+    int status = command.many ? sim_many(&command) : run_one(&command);
+    close_out(command.options.trace);
+    close_out(command.options.trace_html);
     return status;
 }

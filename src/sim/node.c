@@ -200,6 +200,7 @@ void agent_resume(void *context)
         return;
     trace(node->sim, node->actor, TR_AGENT_RESUME, 0, 0, 0);
     node->agent_paused = false;
+    node->steady_usec = node->sim->now;
     agent_goes_on(node);
 }
 
@@ -253,6 +254,7 @@ void node_resume(void *context)
     node->suspended = false;
     node->resumed_usec = node->sim->now;
     node->apart_usec = usec_max(node->apart_usec, node->sim->now);
+    node->steady_usec = node->sim->now;
     // What runs there goes on at once, and the spawner as well.
     struct list *pos;
     list_for_each(pos, &node->spawner.processes) {

@@ -153,11 +153,11 @@ void server_packet(struct server *server, struct session *session, struct bytes 
     session->heard_mono_usec = machine_mono(&server->machine);
     arena_clear(&server->arena);
     int rc = wire_unpack(bytes, &server->arena, &message, &err);
-    trace(server->sim, ACTOR_SERVER + server->index, TR_RECEIVE, message != NULL ? (uint64_t)message->kind : 0, session->id, bytes.len);
+    trace(server->sim, ACTOR_SERVER + server->index, TR_RECEIVE, message != NULL ? (uint64_t)message->kind : 0, session->conn->id, bytes.len);
     if (rc == 0 && take_message(session, message))
         return;
     int code = rc < 0 ? rc : ERR_PROTOCOL;
-    trace(server->sim, ACTOR_SERVER + server->index, TR_BAD_MESSAGE, session->id, (uint64_t)(int64_t)code, 0);
+    trace(server->sim, ACTOR_SERVER + server->index, TR_BAD_MESSAGE, session->conn->id, (uint64_t)(int64_t)code, 0);
     session_refuse(session, code, "the message is not one that may come now");
     session_gone(session, true);
 }

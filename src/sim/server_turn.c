@@ -178,8 +178,10 @@ static void check_effect(struct server *server, const struct effect *effect)
 void server_on_effect(void *context, const struct effect *effect)
 {
     struct server *server = context;
-    if (server->effects_left > 0 && --server->effects_left == 0)
+    if (server->effects_left > 0 && --server->effects_left == 0) {
         server->doomed = true;
+        fault_count(server->sim, FAULT_SERVER_CRASH_AT_EFFECT);
+    }
     if (server->doomed)
         return; // it died before this one left
     server->idle_turns = 0;

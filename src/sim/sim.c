@@ -4,7 +4,7 @@
 
 #include "sim/internal.h"
 
-enum { EVENTS_MAX = 600000 };
+enum { EVENTS_MAX = 600000, RECORDS_MAX = 300000 };
 
 static void draw_limits(struct sim *sim, struct prng *prng)
 {
@@ -71,6 +71,9 @@ static void build(struct sim *sim)
     usec_t drawn = log_uniform(&prng, 2 * USEC_PER_MIN, USEC_PER_HOUR);
     sim->safety_usec = sim->options->minutes_usec > 0 ? sim->options->minutes_usec : drawn;
     size_t n_nodes = 1 + prng_below(&prng, prng_chance(&prng, 300) ? 20 : 6);
+    if (sim->options->nodes > 0)
+        n_nodes = sim->options->nodes;
+    must(n_nodes <= SIM_NODES_MAX);
     disk_init(&sim->disk, sim);
     sim->n_servers = 1;
     server_init(&sim->servers[0], sim, 0, &sim->disk);
@@ -119,6 +122,7 @@ static usec_t bound(const struct sim *sim)
 static void heal(struct sim *sim)
 {
     sim->phase = PHASE_HEALED;
+    sim->healed_usec = sim->now;
     trace(sim, ACTOR_WORLD, TR_PHASE, PHASE_HEALED, 0, 0);
     faults_stop(sim);
     workload_stop(sim);
@@ -162,10 +166,13 @@ void fill_result(struct sim *sim)
     struct sim_result *result = sim->result;
     result->trace_hash = sim->hash;
     result->events = sim->events;
-    result->checks = sim->checks;
+    memcpy(result->checked, sim->checked, sizeof(result->checked));
+    for (int i = 0; i < FAULTS; i++)
+        result->drawn[i] = sim->faults[i].n;
     result->simulated_usec = sim->now;
     result->nodes = (uint32_t)sim->n_nodes;
     result->actions = sim->actions;
+    result->acted = sim->acted;
     result->runs = sim->truth.n_runs;
     result->attempts = sim->truth.n_attempts;
     result->processes = sim->truth.n_processes;
@@ -184,8 +191,7 @@ struct sim *sim_current;
 void sim_run(const struct sim_options *given, struct sim_result *ret_result)
 {
     struct sim_options options = *given;
-    if (options.scenario == NULL)
-        options.scenario = "swarm";
+    options.scenario = sim_scenario_of(given);
     *ret_result = (struct sim_result){0};
     struct sim *sim = mem_alloc(sizeof(*sim));
     sim_current = sim;
@@ -201,7 +207,7 @@ void sim_run(const struct sim_options *given, struct sim_result *ret_result)
     faults_start(sim);
     workload_start(sim);
     // A run with much work ends its first phase sooner: many seeds find more than long ones.
-    while (!sim->failed && sim->now < sim->safety_usec && sim->events < EVENTS_MAX)
+    while (!sim->failed && sim->now < sim->safety_usec && sim->events < EVENTS_MAX && sim->truth.n_records < RECORDS_MAX)
         run_until(sim, usec_min(sim->now + USEC_PER_SEC, sim->safety_usec));
     if (!sim->failed)
         check_state(sim, &sim->servers[0]);

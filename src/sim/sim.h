@@ -22,9 +22,16 @@ enum fault_kind {
 // Bugs that the simulator puts in on purpose, one at a time, to prove that it would find them.
 enum plant {
     PLANT_NONE,
-#define PLANT(NAME, text, sentence) PLANT_##NAME,
+#define PLANT(NAME, text, scenario, sentence) PLANT_##NAME,
 #include "sim/plants.def"
     PLANTS
+};
+
+// What must hold.
+enum invariant {
+#define INVARIANT(NAME, text, promise, when, sentence) INV_##NAME,
+#include "sim/invariants.def"
+    INVARIANTS
 };
 
 // What to leave out when a failure is made smaller: the occurrences from..to of a kind of fault, or (kind FAULTS) of people's actions.
@@ -33,12 +40,13 @@ struct sim_skip {
     uint32_t from, to;
 };
 
-enum { SIM_SKIPS_MAX = 256, SIM_TEXT = 1024, SIM_TAIL = 40, SIM_TAIL_BYTES = 8192 };
+enum { SIM_NODES_MAX = 200, SIM_SKIPS_MAX = 256, SIM_TEXT = 1024, SIM_TAIL = 40, SIM_TAIL_BYTES = 8192 };
 
 struct sim_options {
     uint64_t seed;
     usec_t minutes_usec;  // length of the phase with faults; 0: drawn from the seed
-    const char *scenario; // NULL: "swarm"
+    const char *scenario; // NULL: "swarm", or with a planted bug the one that suits it; "all": by the seed, every other one "swarm"
+    uint32_t nodes;       // 0: drawn from the seed
     enum plant plant;
     struct sim_skip skip[SIM_SKIPS_MAX];
     size_t n_skip;
@@ -54,11 +62,14 @@ struct sim_result {
     char tail[SIM_TAIL_BYTES]; // the last lines of the trace
     usec_t failed_usec;
     uint64_t trace_hash;
-    uint64_t events, checks;
+    uint64_t events, checked[INVARIANTS];
     usec_t simulated_usec;
     uint32_t nodes;
-    uint64_t actions, runs, attempts, processes, fires, restarts, snapshots, records;
-    uint64_t faults[FAULTS];
+    uint64_t actions; // of people, drawn
+    uint64_t acted;   // those that were not left out
+    uint64_t runs, attempts, processes, fires, restarts, snapshots, records;
+    uint64_t faults[FAULTS]; // that struck
+    uint32_t drawn[FAULTS];  // also those that found nothing to break: what skip counts
 };
 
 // Runs one seed in this process. A broken invariant is a result, an assertion of the code under test is not: it aborts.
@@ -72,6 +83,10 @@ uint32_t sim_shrink(struct sim_options *, struct sim_result *, FILE *tell);
 int sim_fault_find(const char *text);    // -1: no such kind
 int sim_plant_find(const char *text);    // -1: no such bug
 bool sim_scenario_known(const char *text);
+const char *sim_scenario_of(const struct sim_options *); // never NULL or "all"
+const char *sim_fault_text(int kind);                    // also FAULTS: "people"
+const char *sim_plant_text(enum plant);
+const char *sim_invariant_text(enum invariant);
 // "crash:3-5" or "people:7"; ERR_INVALID.
 int sim_skip_parse(const char *text, struct sim_skip *ret_skip, struct err *);
 // The command that runs these options again.

@@ -76,6 +76,7 @@ struct t_fence {
     usec_t exited_usec;
     usec_t ended_usec; // true time at which its end became durable
     usec_t placed_usec;
+    usec_t stop_usec; // true time at which it became durable that it shall stop, or is over
 };
 
 struct t_node {
@@ -156,4 +157,6 @@ void truth_started(struct sim *, struct process *);
 // A while after a machine that stood still went on at the true time resumed_usec.
 enum { STANDSTILL_END_USEC = 10000 };
 void truth_stood_still(void *node, uint64_t resumed_usec);
+// Looks whether what shall stop does, every now and then.
+void truth_stops(struct sim *);
 void truth_exited(struct sim *, struct process *, enum outcome, int exit_code);

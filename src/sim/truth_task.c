@@ -147,6 +147,7 @@ static void on_stopping(struct sim *sim, const struct record *record)
         if (entry == NULL)
             return;
         entry->stopping = true;
+        entry->stop_usec = sim->now;
         truth_task(sim, entry->run_id, entry->index)->state = TASK_STOPPING;
     }
 }
@@ -186,6 +187,8 @@ static void end_one(struct sim *sim, struct t_run *run, struct t_node *node, con
     if (sim->failed)
         return;
     entry->ended = true;
+    if (!entry->stopping)
+        entry->stop_usec = sim->now;
     entry->outcome = end->end.outcome;
     entry->exit_code = end->end.exit_code;
     entry->ended_usec = sim->now;
@@ -302,6 +305,41 @@ static void check_lost(struct sim *sim, const struct t_node *lost)
     bool node_was_there = node->machine_up && !node->suspended && node->agent_up && !node->agent_paused && sim->now - node->apart_usec > grant;
     hold(sim, INV_OUTAGE_KILLS_NONE, !(server_was_away && node_was_there),
          "node %s, which was there all the time, is given up %" PRId64 " ms after the server came back", node->name, (sim->now - back_usec) / USEC_PER_MSEC);
+}
+
+// ---- stops
+
+// Since when everything has been there that a stop needs: the server, the link, the agent.
+static usec_t in_touch_since(const struct sim *sim, const struct node *node)
+{
+    const struct server *server = &sim->servers[0];
+    if (!server->up || server->paused || node->phase != LINK_OPEN || !agent_takes(node) || !node->spawner.up)
+        return USEC_NEVER;
+    usec_t link = sim->phase == PHASE_FAULTS ? node->apart_usec : sim->healed_usec + 10 * USEC_PER_SEC;
+    return usec_max(usec_max(node->steady_usec, server->resumed_usec), link);
+}
+
+void truth_stops(struct sim *sim)
+{
+    const usec_t patience = 15 * USEC_PER_SEC;
+    for (size_t i = 0; i < sim->n_nodes && sim->n_clones == 0; i++) {
+        const struct node *node = sim->nodes[i];
+        usec_t since = in_touch_since(sim, node);
+        if (since > sim->now - patience)
+            continue;
+        struct list *pos;
+        list_for_each(pos, &node->spawner.processes) {
+            const struct process *process = list_entry(pos, struct process, link);
+            const struct t_fence *entry = truth_fence(sim, process->fence);
+            bool shall = entry != NULL && (entry->stopping || entry->ended);
+            bool alive = process->phase == PROC_RUNNING || process->phase == PROC_EMPTYING;
+            if (!shall || !alive)
+                continue;
+            usec_t asked = usec_max(entry->stop_usec, since), allowed = patience + process->kill_grace_usec + process->plan.linger_usec;
+            hold(sim, INV_STOPS_HAPPEN, sim->now - asked <= allowed, "fence %" PRIu64 " is %s, but %" PRId64 " s later its process goes on on node %s", process->fence,
+                 entry->ended ? outcome_name(entry->outcome) : "to be stopped", (sim->now - asked) / USEC_PER_SEC, node->name);
+        }
+    }
 }
 
 void truth_node_record(struct sim *sim, const struct record *record)

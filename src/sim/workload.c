@@ -349,8 +349,10 @@ static void work_fire(void *context)
     usec_t wait = (usec_t)prng_below(&prng, 2 * (uint64_t)sim->shape.mean_usec) + 1;
     timer_set(&sim->work_timer, sim->now + wait);
     arena_clear(&sim->arena);
-    if (!sim_skips(sim, FAULTS, number))
-        act(sim, (enum action)action, &prng);
+    if (sim_skips(sim, FAULTS, number))
+        return;
+    sim->acted++;
+    act(sim, (enum action)action, &prng);
 }
 
 void workload_start(struct sim *sim)
@@ -402,6 +404,11 @@ void workload_heal(struct sim *sim)
 
 // ---- processes
 
+static bool exec_fault(struct sim *sim, struct prng *prng, enum fault_kind kind)
+{
+    return prng_chance(prng, sim->exec_permille[kind]) && fault_happens(sim, kind);
+}
+
 struct plan plan_of(struct sim *sim, uint64_t run_id, uint32_t index, uint32_t attempt)
 {
     struct prng prng;
@@ -416,22 +423,23 @@ struct plan plan_of(struct sim *sim, uint64_t run_id, uint32_t index, uint32_t a
         plan.run_usec = usec_min(plan.run_usec, 2 * USEC_PER_SEC);
         return plan;
     }
-    plan.poison = run != NULL && run->poison;
+    plan.poison = run != NULL && run->poison && fault_happens(sim, FAULT_EXEC_POISON);
     if (prng_chance(&prng, sim->shape.fail_permille)) {
         plan.exit_code = 1 + (int)draw(&prng, 5);
         if (prng_chance(&prng, 200))
             plan.signal = 11;
         plan.oom = plan.signal == 0 && prng_chance(&prng, 100);
     }
-    if (prng_chance(&prng, sim->exec_permille[FAULT_EXEC_SLOW_START])) {
+    usec_t late = (usec_t)draw(&prng, 30 * USEC_PER_SEC), linger = (usec_t)draw(&prng, 2 * USEC_PER_SEC);
+    if (exec_fault(sim, &prng, FAULT_EXEC_SLOW_START)) {
         fault_count(sim, FAULT_EXEC_SLOW_START);
-        plan.start_delay_usec += (usec_t)draw(&prng, 30 * USEC_PER_SEC);
+        plan.start_delay_usec += late;
     }
-    plan.spawn_fails = prng_chance(&prng, sim->exec_permille[FAULT_EXEC_SPAWN_FAIL]);
-    plan.ignores_term = prng_chance(&prng, sim->exec_permille[FAULT_EXEC_IGNORE_TERM]);
-    if (prng_chance(&prng, sim->exec_permille[FAULT_EXEC_GRANDCHILD])) {
+    plan.spawn_fails = exec_fault(sim, &prng, FAULT_EXEC_SPAWN_FAIL);
+    plan.ignores_term = exec_fault(sim, &prng, FAULT_EXEC_IGNORE_TERM);
+    if (exec_fault(sim, &prng, FAULT_EXEC_GRANDCHILD)) {
         fault_count(sim, FAULT_EXEC_GRANDCHILD);
-        plan.linger_usec += (usec_t)draw(&prng, 2 * USEC_PER_SEC);
+        plan.linger_usec += linger;
     }
     return plan;
 }
