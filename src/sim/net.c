@@ -216,11 +216,10 @@ void conn_send_bytes(struct conn *conn, enum conn_end from, const void *data, si
     }
     // As the frames of production: a peer that does not read is given up.
     size_t most = (size_t)conn->sim->limits.value[LIMIT_SESSION_QUEUE];
-    if (conn->pipe[!from].bytes > most) {
-        hold(conn->sim, INV_QUEUES_BOUNDED, conn->pipe[!from].bytes <= most + len, "connection %llu holds %zu bytes", (unsigned long long)conn->id,
-             conn->pipe[!from].bytes);
+    hold(conn->sim, INV_QUEUES_BOUNDED, conn->pipe[!from].bytes <= most + 2 * len, "connection %llu holds %zu bytes", (unsigned long long)conn->id,
+         conn->pipe[!from].bytes);
+    if (conn->pipe[!from].bytes > most)
         conn_break(conn);
-    }
 }
 
 void conn_send(struct conn *conn, enum conn_end from, const struct wire_message *message)
