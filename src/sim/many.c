@@ -82,8 +82,10 @@ static usec_t cpu_of_children(void)
 static void worker(const struct command *command, struct shared *shared, usec_t until_mono_usec)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGINT, SIG_IGN); // the parent is told, and lets the seeds under way come to their end
-    signal(SIGTERM, SIG_IGN);
+    // The parent is told, and lets the seeds under way come to their end.
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGINT, &ignore, NULL);
+    sigaction(SIGTERM, &ignore, NULL);
     struct sim_options options = command->options;
     while (clock_mono_usec() < until_mono_usec && !shared->stop) {
         options.seed = shared->next++;
