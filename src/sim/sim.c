@@ -36,7 +36,7 @@ static void draw_limits(struct sim *sim, struct prng *prng)
     if (prng_chance(&more, 300))
         value[LIMIT_MISFIRE_AFTER] = log_uniform(&more, USEC_PER_SEC, USEC_PER_MIN);
     if (prng_chance(&more, 200))
-        value[LIMIT_SESSION_QUEUE] = log_uniform(more, 2048, 256 * 1024);
+        value[LIMIT_SESSION_QUEUE] = log_uniform(&more, 2048, 256 * 1024);
 }
 
 static void draw_shape(struct sim *sim, struct prng *prng)
