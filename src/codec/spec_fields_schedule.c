@@ -229,8 +229,8 @@ void spec_field_PAUSE_AFTER(struct spec_reader *reader, const struct place *at)
 void spec_field_OVERLAP(struct spec_reader *reader, const struct place *at)
 {
     const char *const names[] = {overlap_name(OVERLAP_ALLOW), overlap_name(OVERLAP_FORBID), overlap_name(OVERLAP_REPLACE),
-                                 overlap_name(OVERLAP_QUEUE)};
-    int found = spec_read_name_of(reader, at, names, 4);
+                                 overlap_name(OVERLAP_QUEUE), overlap_name(OVERLAP_QUEUE_ALL)};
+    int found = spec_read_name_of(reader, at, names, 5);
     if (found >= 0)
         reader->spec->overlap = (enum overlap)found;
 }

@@ -60,7 +60,7 @@ static const char *trigger_fault(const struct trigger *trigger)
 
 static const char *policy_fault(const struct job_spec *spec)
 {
-    if ((unsigned)spec->delivery > AT_MOST_ONCE || (unsigned)spec->overlap > OVERLAP_QUEUE || (unsigned)spec->misfire > MISFIRE_ALL)
+    if ((unsigned)spec->delivery > AT_MOST_ONCE || (unsigned)spec->overlap > OVERLAP_QUEUE_ALL || (unsigned)spec->misfire > MISFIRE_ALL)
         return "a policy is not known";
     if (spec->retry.backoff_usec < 0 || spec->retry.backoff_max_usec < 0)
         return "a backoff is negative";

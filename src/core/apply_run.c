@@ -81,7 +81,7 @@ void run_join_job(struct run *run, struct job *job)
 
 bool job_fires_wait(const struct job *job)
 {
-    return job->n_active > 0 && (job->overlap == OVERLAP_QUEUE || job->overlap == OVERLAP_REPLACE);
+    return job->n_active > 0 && (job->overlap == OVERLAP_QUEUE || job->overlap == OVERLAP_QUEUE_ALL || job->overlap == OVERLAP_REPLACE);
 }
 
 // The run waits for every run of its job that has not ended, however that ends.

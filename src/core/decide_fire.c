@@ -10,10 +10,7 @@
 #include "core/internal.h"
 #include "model/schedule.h"
 
-enum {
-    FIRES_PER_TICK = 64,    // of one job in one step; the rest follows in the next
-    QUEUED_FIRES_MAX = 100, // runs of one job with overlap `queue` that wait for another
-};
+enum { FIRES_PER_TICK = 64 }; // of one job in one step; the rest follows in the next
 
 // What is decided about one due instant, and those behind it that share its fate.
 struct fire {
@@ -53,13 +50,28 @@ static bool has_room(const struct core *core, const struct job *job)
            limits_check(limits, LIMIT_PENDING_TASKS, (int64_t)(core->n_waiting_tasks + job->spec->tasks.count), "", NULL) == 0;
 }
 
+// Whether as many instants wait for the runs of the job as may.
+static bool queue_is_full(const struct core *core, const struct job *job)
+{
+    int64_t most = job->overlap == OVERLAP_QUEUE_ALL ? core->options.limits->value[LIMIT_QUEUED_FIRES] : 1;
+    int64_t n = 0;
+    struct list *pos;
+    list_for_each(pos, &job->runs) {
+        const struct run *run = list_entry(pos, struct run, in_job);
+        n += run->state == RUN_WAITING && run->nominal_usec != 0;
+        if (n == most)
+            return true;
+    }
+    return false;
+}
+
 static enum fire_outcome outcome_of(const struct core *core, const struct job *job)
 {
     if (job->n_active > 0 && job->overlap == OVERLAP_FORBID)
         return FIRE_SKIPPED_OVERLAP;
-    bool queue = job->n_active > 0 && job->overlap == OVERLAP_QUEUE;
-    if (queue && job->n_active > QUEUED_FIRES_MAX)
-        return FIRE_SKIPPED_OVERLAP;
+    bool queue = job->n_active > 0 && (job->overlap == OVERLAP_QUEUE || job->overlap == OVERLAP_QUEUE_ALL);
+    if (queue && queue_is_full(core, job))
+        return FIRE_SKIPPED_QUEUE;
     if (!has_room(core, job))
         return FIRE_SKIPPED_LIMIT;
     return queue ? FIRE_QUEUED : FIRE_STARTED;

@@ -191,6 +191,8 @@ const char *overlap_name(enum overlap overlap)
         return "replace";
     case OVERLAP_QUEUE:
         return "queue";
+    case OVERLAP_QUEUE_ALL:
+        return "queue_all";
     }
     unreachable();
 }

@@ -57,7 +57,8 @@ struct index_set {
 
 enum delivery { AT_LEAST_ONCE, AT_MOST_ONCE };
 enum after_on { AFTER_SUCCEEDED, AFTER_FAILED, AFTER_ENDED };
-enum overlap { OVERLAP_ALLOW, OVERLAP_FORBID, OVERLAP_REPLACE, OVERLAP_QUEUE };
+// QUEUE: one instant waits for the run that goes on, and those that come meanwhile are skipped; QUEUE_ALL: all wait, up to a setting.
+enum overlap { OVERLAP_ALLOW, OVERLAP_FORBID, OVERLAP_REPLACE, OVERLAP_QUEUE, OVERLAP_QUEUE_ALL };
 enum misfire { MISFIRE_SKIP, MISFIRE_ONCE, MISFIRE_ALL };
 enum trigger_kind { TRIGGER_CRON, TRIGGER_EVERY, TRIGGER_AT, TRIGGER_AFTER_END };
 

@@ -48,6 +48,8 @@ const char *fire_outcome_name(enum fire_outcome outcome)
         return "skipped_catch_up";
     case FIRE_SKIPPED_CHANGED:
         return "skipped_changed";
+    case FIRE_SKIPPED_QUEUE:
+        return "skipped_queue";
     case FIRE_OUTCOMES:
         break;
     }

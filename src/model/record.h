@@ -62,6 +62,7 @@ enum fire_outcome {
     FIRE_SKIPPED_LIMIT,
     FIRE_SKIPPED_CATCH_UP, // missed, and older or more than the job makes up for
     FIRE_SKIPPED_CHANGED,  // missed, and the job was held, changed or deleted before its turn to be made up for
+    FIRE_SKIPPED_QUEUE,    // as many wait for the run that goes on as the job or the setting allows
     FIRE_OUTCOMES
 };
 

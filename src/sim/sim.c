@@ -34,6 +34,8 @@ static void draw_limits(struct sim *sim, struct prng *prng)
     if (prng_chance(&more, 300))
         value[LIMIT_CATCH_UP_WINDOW] = log_uniform(&more, USEC_PER_MIN, USEC_PER_DAY);
     if (prng_chance(&more, 300))
+        value[LIMIT_QUEUED_FIRES] = 1 + (int64_t)prng_below(&more, 5);
+    if (prng_chance(&more, 300))
         value[LIMIT_MISFIRE_AFTER] = log_uniform(&more, USEC_PER_SEC, USEC_PER_MIN);
     if (prng_chance(&more, 200))
         value[LIMIT_SESSION_QUEUE] = log_uniform(&more, 2048, 256 * 1024);

@@ -79,6 +79,22 @@ static void count_late_start(struct sim *sim, struct t_job *job, usec_t at_usec)
          job->n_late, most);
 }
 
+// As many instants wait for a job's runs as its policy allows, and none is turned away before.
+static void check_queue(struct sim *sim, const struct t_job *job, const struct rec_job_fired *rec)
+{
+    if (rec->outcome != FIRE_QUEUED && rec->outcome != FIRE_SKIPPED_QUEUE)
+        return;
+    int64_t waiting = 0, most = job->overlap == OVERLAP_QUEUE_ALL ? sim->limits.value[LIMIT_QUEUED_FIRES] : 1;
+    for (struct list *pos = sim->truth.live.next; pos != &sim->truth.live; pos = pos->next) {
+        const struct t_run *run = list_entry(pos, struct t_run, link);
+        waiting += run->job_id == job->id && run->nominal_usec != 0 && run->state == RUN_WAITING;
+    }
+    bool queues = job->overlap == OVERLAP_QUEUE || job->overlap == OVERLAP_QUEUE_ALL;
+    hold(sim, INV_OVERLAP, queues && job->n_active > 0 && (rec->outcome == FIRE_QUEUED) == (waiting < most),
+         "job %" PRIu64 " (overlap %s) decides %s while %" PRId64 " of %" PRId64 " wait", job->id, overlap_name(job->overlap), fire_outcome_name(rec->outcome),
+         waiting, most);
+}
+
 static void on_fired(struct sim *sim, const struct record *record)
 {
     const struct rec_job_fired *rec = &record->job_fired;
@@ -112,6 +128,7 @@ static void on_fired(struct sim *sim, const struct record *record)
         hold(sim, INV_OVERLAP, job->overlap == OVERLAP_ALLOW || job->overlap == OVERLAP_REPLACE || job->n_active == 0,
              "job %" PRIu64 " (overlap %s) starts a run beside %u others", job->id, overlap_name(job->overlap), job->n_active);
     }
+    check_queue(sim, job, rec);
     if (rec->outcome == FIRE_STARTED || rec->outcome == FIRE_QUEUED)
         job->expect_run = rec->run_id;
     hold(sim, INV_FIRES_ACCOUNTED, rec->last_usec < rec->next_usec && rec->last_usec <= record->at_usec && (rec->n_missed > 0) == (rec->last_usec > 0),

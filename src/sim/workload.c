@@ -181,6 +181,8 @@ static void apply_job(struct sim *sim, struct prng *prng)
     spec->triggers = triggers;
     spec->n_triggers = n;
     spec->overlap = (enum overlap)draw(prng, 4);
+    if (spec->overlap == OVERLAP_QUEUE && prng_chance(prng, 500))
+        spec->overlap = OVERLAP_QUEUE_ALL;
     spec->misfire = (enum misfire)draw(prng, 3);
     if (prng_chance(prng, 300))
         spec->catch_up_window_usec = USEC_PER_SEC + (usec_t)draw(prng, USEC_PER_HOUR);

@@ -261,10 +261,15 @@ def check_skip(job, found, at, fire):
     if outcome == "started" and late and job.misfire == "skip":
         found.add("extra-run", f"{who}: late instants were to be skipped")
     if outcome == "skipped_overlap":
-        limit = {"forbid": 1, "queue": 100}.get(job.overlap)
+        limit = {"forbid": 1}.get(job.overlap)
         active = [r for r in job.runs if instant(r["submitted_at"]) <= decided + TELLS and (r["ended_at"] is None or instant(r["ended_at"]) >= decided - TELLS)]
         if limit is None or (len(active) < limit and not case.went_back):
             found.add("lost", f"{who}: {len(active)} runs were active")
+    if outcome == "skipped_queue":
+        waiting = [r for r in job.fired if instant(r["submitted_at"]) <= decided + TELLS and
+                   (not (r.get("started_at") or r["ended_at"]) or instant(r.get("started_at") or r["ended_at"]) >= decided - TELLS)]
+        if job.overlap not in ("queue", "queue_all") or (not waiting and not case.went_back):
+            found.add("lost", f"{who}: nothing waited")
     if outcome == "skipped_limit":
         found.add("lost", f"{who}: no limit was near")
     if not jumped and due is not None and case.was_well(due, due + PROMPT) and decided > case.clock.highest(due + PROMPT) + SLACK:
@@ -354,6 +359,6 @@ def all_must_run(job):
     case = job.case
     late = any(jumps_near(case, t.due) or not case.was_well(t.due, t.due + case.settings["misfire_after"]) for t in job.targets if t.certain)
     stopped = case.ops_of(job.label, "job_cancel", "job_delete")
-    return (job.overlap in ("allow", "queue") and job.spec["delivery"] == "at_least_once" and not stopped and
+    return (job.overlap in ("allow", "queue_all") and job.spec["delivery"] == "at_least_once" and not stopped and
             (not late or job.misfire == "all" and len(job.targets) < case.settings["missed_max"]))
 

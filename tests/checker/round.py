@@ -204,7 +204,7 @@ class Round:
             job = told.pop(op["spec"]["name"], None)
             if job is None:
                 continue
-            if op["spec"]["overlap"] != "queue" and self.dice.random() < 0.5:
+            if op["spec"]["overlap"] not in ("queue", "queue_all") and self.dice.random() < 0.5:
                 self.must_do("job_hold", op["label"])
             else:
                 self.must_do("apply", op["label"], spec={k: v for k, v in op["spec"].items() if k != "schedule"})

@@ -276,6 +276,10 @@ def skipped_that_was_allowed(h):
     skip(h, 12, 2, "skipped_overlap", 0)
 
 
+def skipped_without_a_queue(h):
+    skip(h, 13, 2, "skipped_queue", 0)
+
+
 def skipped_in_time(h):
     skip(h, 10, 2, "skipped_misfire", 1)
 
@@ -335,7 +339,7 @@ PLANTS = [
     (fired_twice, "double-start"), (fired_between, "extra-run"), (fired_while_held, "extra-run"), (drifting_interval, "extra-run"),
     (started_by_nobody, "extra-run"), (start_by_hand_lost, "lost"), (overlap_forbidden, "overlap"), (overlap_while_replacing, "overlap"),
     (skipped_without_overlap, "lost"), (skipped_that_was_allowed, "lost"), (skipped_in_time, "lost"), (skipped_late_by_a_healthy_server, "lost"),
-    (told_more_missed, "lost"), (decided_late, "late"), (job_run_without_end, "lost"), (job_run_cancelled_by_nobody, "lost"),
+    (skipped_without_a_queue, "lost"), (told_more_missed, "lost"), (decided_late, "late"), (job_run_without_end, "lost"), (job_run_cancelled_by_nobody, "lost"),
     (wrong_instant_told_to_the_payload, "wrong-nominal"), (old_version_runs_on, "wrong-version"), (what_payloads_never_wrote_is_missed_by_times, "lost"),
 ]
 

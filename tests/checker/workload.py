@@ -8,7 +8,7 @@ import random
 CHANGES = [("Europe/Berlin", "2026-03-29T01:00:00Z"), ("Europe/Berlin", "2026-10-25T01:00:00Z"), ("America/New_York", "2026-03-08T07:00:00Z"),
            ("America/New_York", "2026-11-01T06:00:00Z"), ("Australia/Lord_Howe", "2026-10-03T15:30:00Z")]
 ZONES = ["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/New_York"]
-OVERLAPS = ["allow", "forbid", "replace", "queue"]
+OVERLAPS = ["allow", "forbid", "replace", "queue", "queue_all"]
 MISFIRES = ["skip", "once", "all"]
 DELIVERIES = ["at_least_once", "at_most_once"]
 

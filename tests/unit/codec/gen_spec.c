@@ -231,7 +231,7 @@ const struct job_spec *gen_spec(struct gen *g)
         .concurrency_key = gen_maybe_text(g),
         .concurrency_limit = gen_u32(g),
         .log_bytes_max = gen_u64(g),
-        .overlap = gen_enum(g, OVERLAP_QUEUE + 1),
+        .overlap = gen_enum(g, OVERLAP_QUEUE_ALL + 1),
         .misfire = gen_enum(g, MISFIRE_ALL + 1),
         .catch_up_window_usec = gen_usec(g),
         .catch_up_max = gen_u32(g),

@@ -1,38 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stories of jobs: versions, schedules, overlap, misfires, hold and delete.
-#include "codec/codec.h"
 #include "model/params.h"
-#include "tests/unit/core/world.h"
+#include "tests/unit/core/job_world.h"
 #include "tests/unit/test.h"
-
-static int apply(struct world *w, const struct job_spec *spec)
-{
-    struct buf packed;
-    buf_init(&packed);
-    spec_pack(&packed, spec);
-    world_step(w, &(struct event){.kind = EV_APPLY,
-                                  .request = 1,
-                                  .apply = {.spec = spec, .packed = {(const uint8_t *)packed.data, packed.len}}});
-    buf_release(&packed);
-    return world_reply(w)->code;
-}
-
-static struct job_spec *every(struct world *w, const char *name, usec_t every_usec)
-{
-    struct job_spec *spec = world_spec(w, name, 1);
-    struct trigger *trigger = arena_new(&w->lasting, struct trigger);
-    *trigger = (struct trigger){.kind = TRIGGER_EVERY, .text = "@every", .zone = "UTC", .every_usec = every_usec};
-    spec->triggers = trigger;
-    spec->n_triggers = 1;
-    return spec;
-}
-
-static struct job_view job(struct world *w, const char *name)
-{
-    struct job_view view;
-    assert_int_equal(core_view_job(w->core, "default", name, &w->lasting, &view), 0);
-    return view;
-}
 
 static void test_versions(void **state)
 {
@@ -131,96 +101,6 @@ static void test_a_schedule_fires_each_instant_once(void **state)
     assert_int_equal(world_run(&w, 1).nominal_usec, begin + 10 * USEC_PER_SEC);
     world_pass(&w, 90 * USEC_PER_SEC);
     assert_int_equal(job(&w, "tick").last_run, 10);
-    world_check_replay(&w);
-    world_release(&w);
-}
-
-static void test_overlap(void **state)
-{
-    (void)state;
-    struct world w;
-    world_init(&w);
-    struct job_spec *spec = every(&w, "forbid", 10 * USEC_PER_SEC);
-    spec->overlap = OVERLAP_FORBID;
-    assert_int_equal(apply(&w, spec), 0);
-    spec = every(&w, "replace", 10 * USEC_PER_SEC);
-    spec->overlap = OVERLAP_REPLACE;
-    assert_int_equal(apply(&w, spec), 0);
-    spec = every(&w, "queue", 10 * USEC_PER_SEC);
-    spec->overlap = OVERLAP_QUEUE;
-    assert_int_equal(apply(&w, spec), 0);
-    world_pass(&w, 35 * USEC_PER_SEC);
-    assert_int_equal(job(&w, "forbid").n_active, 1);
-    assert_int_equal(job(&w, "replace").n_active, 1);
-    assert_int_equal(job(&w, "queue").n_active, 3); // one may start, two wait for it
-    world_check_replay(&w);
-    struct core_stats stats;
-    core_stats(w.core, &stats);
-    uint64_t live = stats.runs_live;
-    assert_int_equal(live, 5);
-    uint64_t last = job(&w, "queue").last_run;
-    assert_int_equal(world_state(&w, last), RUN_WAITING);
-    world_step(&w, &(struct event){.kind = EV_CANCEL, .request = 1, .cancel = {.run_id = last}});
-    assert_int_equal(job(&w, "queue").n_active, 2);
-    world_check_replay(&w);
-    world_release(&w);
-}
-
-// The runs of a job with this policy, fired every 10 s from `begin` on, on a node that is there.
-static uint64_t begin_overlap(struct world *w, enum overlap overlap)
-{
-    w->limits.value[LIMIT_NODE_LEASE] = USEC_PER_HOUR;
-    uint64_t session = world_node(w, "n1", 8000);
-    struct job_spec *spec = every(w, "tick", 10 * USEC_PER_SEC);
-    spec->overlap = overlap;
-    assert_int_equal(apply(w, spec), 0);
-    world_pass(w, 10 * USEC_PER_SEC);
-    world_plan(w);
-    world_report_start(w, session, 1);
-    assert_int_equal(world_state(w, 1), RUN_RUNNING);
-    return session;
-}
-
-static void test_queued_instants_wait_and_keep_their_time(void **state)
-{
-    (void)state;
-    struct world w;
-    world_init(&w);
-    usec_t begin = w.wall;
-    uint64_t session = begin_overlap(&w, OVERLAP_QUEUE);
-    world_pass(&w, 15 * USEC_PER_SEC);
-    world_plan(&w);
-    assert_int_equal(job(&w, "tick").last_run, 2);
-    assert_int_equal(world_state(&w, 2), RUN_WAITING);
-    assert_int_equal(world_run(&w, 2).nominal_usec, begin + 20 * USEC_PER_SEC);
-    world_check_replay(&w);
-    world_report_end(&w, session, 1, OUTCOME_SUCCEEDED, 0);
-    world_plan(&w);
-    assert_int_equal(world_state(&w, 2), RUN_RUNNING);
-    assert_int_equal(world_run(&w, 2).nominal_usec, begin + 20 * USEC_PER_SEC);
-    world_check_replay(&w);
-    world_release(&w);
-}
-
-static void test_a_run_that_replaces_another_waits_for_its_end(void **state)
-{
-    (void)state;
-    struct world w;
-    world_init(&w);
-    uint64_t session = begin_overlap(&w, OVERLAP_REPLACE);
-    world_pass(&w, 10 * USEC_PER_SEC);
-    world_plan(&w);
-    assert_int_equal(world_state(&w, 1), RUN_CANCELLING); // its process is still there
-    assert_int_equal(world_state(&w, 2), RUN_WAITING);
-    world_check_replay(&w);
-    world_pass(&w, 10 * USEC_PER_SEC);
-    world_plan(&w);
-    assert_int_equal(world_state(&w, 2), RUN_CANCELLED); // replaced before it could begin
-    assert_int_equal(world_state(&w, 3), RUN_WAITING);
-    world_report_end(&w, session, 1, OUTCOME_CANCELLED, 0);
-    world_plan(&w);
-    assert_int_equal(world_state(&w, 1), RUN_CANCELLED);
-    assert_int_equal(world_state(&w, 3), RUN_RUNNING);
     world_check_replay(&w);
     world_release(&w);
 }
@@ -567,10 +447,7 @@ int main(void)
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_a_schedule_fires_each_instant_once),
-        cmocka_unit_test(test_overlap),
         cmocka_unit_test(test_after_end),
-        cmocka_unit_test(test_queued_instants_wait_and_keep_their_time),
-        cmocka_unit_test(test_a_run_that_replaces_another_waits_for_its_end),
         cmocka_unit_test(test_a_clock_set_back_brings_no_instant_twice),
         cmocka_unit_test(test_a_job_cannot_wait_for_a_run),
         cmocka_unit_test(test_jitter),

@@ -146,6 +146,72 @@ static void submit(struct play *play)
     world_submit_key(&play->w, spec, dice(play, 3) == 0 ? key : NULL);
 }
 
+enum { JOBS = 6 };
+
+// Jobs with schedules of every policy.
+static void apply_job(struct play *play)
+{
+    struct arena *arena = &play->w.lasting;
+    struct job_spec *spec = world_spec(&play->w, arena_printf(arena, "tick-%u", dice(play, JOBS)), 1 + dice(play, 2));
+    spec->n_triggers = 1 + dice(play, 2);
+    struct trigger *triggers = arena_array(arena, struct trigger, spec->n_triggers);
+    for (size_t i = 0; i < spec->n_triggers; i++) {
+        triggers[i] = (struct trigger){.kind = dice(play, 8) == 0 ? TRIGGER_AFTER_END : TRIGGER_EVERY, .text = "@every", .zone = "UTC",
+                                       .every_usec = (20 + dice(play, 600)) * USEC_PER_SEC};
+        if (triggers[i].kind == TRIGGER_EVERY && dice(play, 4) == 0)
+            triggers[i].jitter_usec = dice(play, 60) * USEC_PER_SEC;
+    }
+    spec->triggers = triggers;
+    spec->overlap = (enum overlap)dice(play, OVERLAP_QUEUE_ALL + 1);
+    spec->misfire = (enum misfire)dice(play, MISFIRE_ALL + 1);
+    spec->catch_up_window_usec = dice(play, 3) == 0 ? (1 + dice(play, 7200)) * USEC_PER_SEC : 0;
+    spec->catch_up_max = dice(play, 3) == 0 ? 1 + dice(play, 10) : 0;
+    spec->pause_after = dice(play, 3) == 0 ? 1 + dice(play, 3) : 0;
+    struct buf packed = {0};
+    spec_pack(&packed, spec);
+    world_step(&play->w, &(struct event){.kind = EV_APPLY, .request = 1, .apply = {.spec = spec, .packed = {(const uint8_t *)packed.data, packed.len}}});
+    buf_release(&packed);
+}
+
+static void about_job(struct play *play)
+{
+    const char *name = arena_printf(&play->w.lasting, "tick-%u", dice(play, JOBS));
+    struct event event = {.request = 1};
+    switch (dice(play, 8)) {
+    case 0:
+        event.kind = EV_START_JOB;
+        event.start_job.namespace_name = "default";
+        event.start_job.name = name;
+        break;
+    case 1:
+        event.kind = EV_CANCEL_JOB;
+        event.cancel_job = (struct ev_cancel_job){"default", name};
+        break;
+    case 2:
+    case 3:
+    case 4:
+        event.kind = EV_JOB_HOLD;
+        event.job_hold = (struct ev_job_hold){"default", name, dice(play, 8) == 0 ? JOB_DELETED : dice(play, 3) == 0 ? JOB_HELD : JOB_ACTIVE};
+        break;
+    default:
+        apply_job(play);
+        return;
+    }
+    world_step(&play->w, &event);
+}
+
+// Nobody is there for a while, or somebody sets the clock.
+static void outage(struct play *play)
+{
+    static const usec_t longest[] = {10 * USEC_PER_MIN, 5 * USEC_PER_HOUR, 40 * USEC_PER_DAY};
+    usec_t usec = prng_below(&play->prng, (uint64_t)longest[dice(play, 3)]);
+    if (dice(play, 2) == 0)
+        play->w.mono += usec;
+    else if (dice(play, 3) == 0)
+        usec = -(usec < USEC_PER_HOUR ? usec : USEC_PER_HOUR);
+    play->w.wall += usec;
+}
+
 static void people(struct play *play)
 {
     uint64_t run = 1 + dice(play, 400);
@@ -223,6 +289,9 @@ static void one_step(struct play *play)
         people(play);
         break;
     case 6:
+        about_job(play);
+        if (dice(play, 30) == 0)
+            outage(play);
         for (int i = 0; i < AGENTS; i++)
             if (play->agents[i].session && dice(play, 8) > 0)
                 world_step(&play->w, &(struct event){.kind = EV_NODE_HEARTBEAT, .session = {.session = play->agents[i].session}});
@@ -241,7 +310,14 @@ static void one_step(struct play *play)
 static void settle(struct play *play)
 {
     struct core_stats stats;
-    for (uint64_t run = 1; run < 4000; run++)
+    for (unsigned i = 0; i < JOBS; i++) {
+        const char *name = arena_printf(&play->w.lasting, "tick-%u", i);
+        world_step(&play->w, &(struct event){.kind = EV_JOB_HOLD, .request = 1, .job_hold = {"default", name, JOB_HELD}});
+        obey(play);
+        world_step(&play->w, &(struct event){.kind = EV_CANCEL_JOB, .request = 1, .cancel_job = {"default", name}});
+        obey(play);
+    }
+    for (uint64_t run = 1; run < 6000; run++)
         world_step(&play->w, &(struct event){.kind = EV_RUN_HOLD, .request = 1, .run_hold = {run, ADMIT_OPEN}});
     for (int round = 0; round < 4000; round++) {
         core_stats(play->w.core, &stats);
