@@ -198,7 +198,7 @@ static char **copy_list(struct arena *arena, const char *const *list, size_t n)
 
 #define SCRIPT_NAME ".muster-script"
 
-static int prepare_command(struct launcher *launcher, struct launch *launch, struct arena *arena, const struct launch_times *times, const char *folder,
+static int prepare_command(struct launcher *launcher, struct launch *launch, struct arena *arena, struct launch_times *times, const char *folder,
                            struct child *child)
 {
     const struct job_spec *spec = launch->spec->spec;
@@ -215,8 +215,11 @@ static int prepare_command(struct launcher *launcher, struct launch *launch, str
     if (spec->n_command == 0)
         return err_set(&launch->err, ERR_INVALID, "there is no command to run");
     child->argv = copy_list(arena, spec->command, spec->n_command);
-    for (size_t i = 0; i < spec->n_command; i++)
+    for (size_t i = 0; i < spec->n_command; i++) {
         child->argv[i] = (char *)launch_times_expand(times, arena, child->argv[i]);
+        if (child->argv[i] == NULL)
+            return launch_times_too_long(&launch->err);
+    }
     child->candidates = launch_candidates(arena, child->argv[0], child->envp);
     return 0;
 }
@@ -382,6 +385,8 @@ static int prepare_and_clone(struct launcher *launcher, struct launch *launch, s
     if (launch_times_params(&times, arena, (struct bytes){(const uint8_t *)launch->params.data, launch->params.len}, &launch->err) < 0)
         return -1;
     child.envp = launch_environment(arena, launch, &times, account, launcher->instance, folder);
+    if (child.envp == NULL)
+        return launch_times_too_long(&launch->err);
     if (prepare_command(launcher, launch, arena, &times, folder, &child) < 0)
         return -1;
     cleanup_close int folder_fd = workdir_open(launcher->workdirs, &launch->workdir);

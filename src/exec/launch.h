@@ -76,7 +76,8 @@ void launch_run(struct launcher *, struct launch *);
 void launch_release(struct launcher *, struct launch *);
 
 // The environment of an attempt, NULL at its end, in the arena (spec/API: MUSTER_*, account, PATH, LANG, TMPDIR, then the spec's own).
-char **launch_environment(struct arena *, const struct launch *, const struct launch_times *, const struct account *, const char *instance,
+// NULL when a variable becomes too long: launch_times_too_long().
+char **launch_environment(struct arena *, const struct launch *, struct launch_times *, const struct account *, const char *instance,
                           const char *folder);
 // What to try to execute, in order, NULL at its end: the command itself when it has a slash, else one path for each entry of PATH.
 char **launch_candidates(struct arena *, const char *command, char *const *environment);

@@ -54,7 +54,7 @@ static void env_needs(struct env_builder *env, const struct job_spec *spec)
     }
 }
 
-char **launch_environment(struct arena *arena, const struct launch *launch, const struct launch_times *times, const struct account *account,
+char **launch_environment(struct arena *arena, const struct launch *launch, struct launch_times *times, const struct account *account,
                           const char *instance, const char *folder)
 {
     const struct job_spec *spec = launch->spec->spec;
@@ -89,9 +89,13 @@ char **launch_environment(struct arena *arena, const struct launch *launch, cons
     for (size_t i = 0; i < times->n_params; i++)
         env_set(&env, arena_printf(arena, "MUSTER_PARAM_%s", times->params[i].key), times->params[i].value);
     env_needs(&env, spec);
-    for (size_t i = 0; i < spec->n_env; i++)
-        if (!is_reserved(spec->env[i].key))
-            env_set(&env, spec->env[i].key, launch_times_expand(times, arena, spec->env[i].value));
+    for (size_t i = 0; i < spec->n_env; i++) {
+        const char *value = is_reserved(spec->env[i].key) ? NULL : launch_times_expand(times, arena, spec->env[i].value);
+        if (value == NULL && !is_reserved(spec->env[i].key))
+            return NULL;
+        if (value != NULL)
+            env_set(&env, spec->env[i].key, value);
+    }
     env.list[env.n] = NULL;
     return env.list;
 }

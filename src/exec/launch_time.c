@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/buf.h"
 #include "base/tz.h"
 #include "model/params.h"
 #include "model/schedule.h"
@@ -39,6 +40,11 @@ void launch_times_init(struct launch_times *times, const struct job_spec *spec, 
     times->interval_usec = times->has_interval ? latest : 0;
 }
 
+int launch_times_too_long(struct err *err)
+{
+    return err_set(err, ERR_TOO_LARGE, "with what stands for {{...}} the command or a variable becomes longer than any program can be given");
+}
+
 int launch_times_params(struct launch_times *times, struct arena *arena, struct bytes packed, struct err *err)
 {
     must(times != NULL && times->n_params == 0);
@@ -48,8 +54,11 @@ int launch_times_params(struct launch_times *times, struct arena *arena, struct 
     if (rc < 0)
         return rc;
     struct pair *values = arena_array(arena, struct pair, n);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         values[i] = (struct pair){raw[i].key, launch_times_expand(times, arena, raw[i].value)};
+        if (values[i].value == NULL)
+            return launch_times_too_long(err);
+    }
     times->params = values;
     times->n_params = n;
     return 0;
@@ -93,22 +102,38 @@ static const char *value_of(const struct launch_times *times, struct arena *aren
     return dated ? date_text(arena, times->tz, instant) : arena_strdup(arena, time_format(text, instant));
 }
 
-const char *launch_times_expand(const struct launch_times *times, struct arena *arena, const char *text)
+// Takes bytes from what a launch may still fill in; false when there are not so many left.
+static bool take_bytes(struct launch_times *times, size_t len)
+{
+    if (len > LAUNCH_FILLED_BYTES_MAX - times->filled_bytes)
+        return false;
+    times->filled_bytes += len;
+    return true;
+}
+
+const char *launch_times_expand(struct launch_times *times, struct arena *arena, const char *text)
 {
     must(times != NULL && arena != NULL && text != NULL);
-    const char *done = NULL; // what has been replaced so far
+    struct buf done = {0}; // what has been replaced so far
     const char *from = text;
-    for (const char *open = strstr(text, "{{"); open != NULL; open = strstr(open, "{{")) {
-        const char *close = strstr(open, "}}");
-        if (close == NULL)
-            break;
-        const char *value = value_of(times, arena, open + 2, (size_t)(close - open - 2));
+    bool fits = true;
+    for (const char *open = strstr(text, "{{"); open != NULL && fits; open = strstr(open, "{{")) {
+        const char *name = open + 2, *close = name + strcspn(name, "{}"); // a name holds neither, so each byte is looked at once
+        const char *value = close[0] == '}' && close[1] == '}' ? value_of(times, arena, name, (size_t)(close - name)) : NULL;
         if (value == NULL) {
             open += 2;
             continue;
         }
-        done = arena_printf(arena, "%s%.*s%s", done != NULL ? done : "", (int)(open - from), from, value);
+        fits = take_bytes(times, strlen(value));
+        if (fits)
+            buf_printf(&done, "%.*s%s", (int)(open - from), from, value);
         from = open = close + 2;
     }
-    return done != NULL ? arena_printf(arena, "%s%s", done, from) : text;
+    const char *ret = text;
+    if (!fits)
+        ret = NULL;
+    else if (from != text)
+        ret = arena_printf(arena, "%s%s", done.data, from);
+    buf_release(&done);
+    return ret;
 }

@@ -3,6 +3,8 @@
 
 #include "exec/launch_time.h"
 
+#include "base/bytes.h"
+#include "base/mem.h"
 #include "codec/cron_text.h"
 #include "tests/unit/test.h"
 
@@ -94,6 +96,38 @@ static void test_parameters(void **state)
     arena_release(&arena);
 }
 
+// What one job may make of a node's memory and time is bounded: 10,000 words of 4 KiB each, and braces without end.
+static void test_much_of_it(void **state)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct buf packed = {0}, text = {0};
+    struct writer w;
+    writer_init(&w, &packed);
+    char *value = mem_alloc(4097);
+    memset(value, 'v', 4096);
+    writer_blob(&w, "a", 1);
+    writer_blob(&w, value, 4096);
+    struct launch_times times = {0};
+    assert_int_equal(launch_times_params(&times, &arena, (struct bytes){(const uint8_t *)packed.data, packed.len}, NULL), 0);
+    for (int i = 0; i < 2000; i++)
+        buf_adds(&text, "{{params.a}}");
+    assert_int_equal(strlen(launch_times_expand(&times, &arena, text.data)), 2000 * 4096);
+    assert_null(launch_times_expand(&times, &arena, text.data)); // all texts of a launch together
+    struct err err = {0};
+    assert_int_equal(launch_times_too_long(&err), ERR_TOO_LARGE);
+    assert_non_null(strstr(err.text, "longer than any program"));
+    buf_clear(&text);
+    for (int i = 0; i < 500000; i++)
+        buf_adds(&text, "{{");
+    buf_adds(&text, "}}");
+    assert_ptr_equal(launch_times_expand(&times, &arena, text.data), text.data);
+    mem_free(value);
+    buf_release(&packed);
+    buf_release(&text);
+    arena_release(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +135,7 @@ int main(void)
         cmocka_unit_test(test_windows_and_intervals),
         cmocka_unit_test(test_what_is_not_known_stays),
         cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_much_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
