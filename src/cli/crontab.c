@@ -286,7 +286,7 @@ static void read_entry(struct crontab_reader *reader, unsigned number, const cha
             buf_add(&account, p, (size_t)(end - p));
             p = skip_space(end);
         }
-        if (*p == '\0')
+        if (*p == '\0' || *p == '%')
             why = reader->options->system ? "it has no account and command" : "it has no command";
     }
     if (why == NULL)
@@ -303,6 +303,14 @@ static void read_line(struct crontab_reader *reader, unsigned number, const char
     const char *p = skip_space(text);
     if (*p == '\0' || *p == '#')
         return;
+    json_t *probe = json_string(p);
+    if (probe == NULL) {
+        struct crontab_line *line = line_add(reader, number);
+        line->lost = true;
+        remark(line, "it holds bytes that are no UTF-8; save the file as UTF-8");
+        return;
+    }
+    json_decref(probe);
     struct buf name = {0}, value = {0};
     if (take_setting(p, &name, &value))
         read_setting(reader, number, name.data, value.len > 0 ? value.data : "");

@@ -114,6 +114,24 @@ static void test_what_cannot_be(void **state)
     crontab_release(&crontab);
 }
 
+static void test_other_encodings(void **state)
+{
+    struct crontab crontab = parse("# gr\xfc\xdf dich\n0 0 * * * echo gr\xfc\xdf\nA=\xfc\n0 1 * * * echo gr\xc3\xbc\xc3\x9f\n", false);
+    assert_int_equal(crontab.n, 3);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(crontab.lines[i].lost && crontab.lines[i].job == NULL);
+        assert_string_equal(crontab.lines[i].remark, "it holds bytes that are no UTF-8; save the file as UTF-8");
+    }
+    assert_int_equal(crontab.n_jobs, 1);
+    assert_string_equal(script(&crontab, 2, 2), "cd \"$HOME\" || exit 1\necho gr\xc3\xbc\xc3\x9f\n");
+    crontab_release(&crontab);
+    // Nothing before the input.
+    crontab = parse("0 0 * * * %input\n", false);
+    assert_true(crontab.lines[0].lost);
+    assert_string_equal(crontab.lines[0].remark, "it has no command");
+    crontab_release(&crontab);
+}
+
 // Each job stands in the line that it came from.
 static void test_printed(void **state)
 {
@@ -143,6 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_user_format), cmocka_unit_test(test_system_format), cmocka_unit_test(test_settings),
         cmocka_unit_test(test_percent),     cmocka_unit_test(test_what_cannot_be), cmocka_unit_test(test_printed),
+        cmocka_unit_test(test_other_encodings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
