@@ -151,6 +151,9 @@ static uint32_t read_u32(struct reader *reader, uint64_t value)
     return (uint32_t)value;
 }
 
+// More than any node takes at a time (node_tasks_max). Without it a few damaged bytes would stand for four thousand million tasks.
+enum { ENTRY_TASKS_MAX = 1000000 };
+
 // Calls visit for n indexes given as ranges: for each range, or (single) for each index.
 static void unpack_indexes(struct unpacking *unpacking, struct happened *happened, uint64_t n, bool single, struct reader *attempts)
 {
@@ -159,7 +162,7 @@ static void unpack_indexes(struct unpacking *unpacking, struct happened *happene
     while (n > 0 && !reader->bad) {
         uint64_t first = unzigzag(expected, reader_varint(reader));
         uint64_t len = reader_varint(reader);
-        if (len == 0 || len > n || first > UINT32_MAX || first + len - 1 > UINT32_MAX) {
+        if (len == 0 || len > n || first > UINT32_MAX || first + len - 1 > UINT32_MAX || (single && n > ENTRY_TASKS_MAX)) {
             reader->bad = true;
             return;
         }
@@ -238,6 +241,8 @@ static void unpack_end(struct reader *reader, struct happened *happened)
     happened->message_len = 0;
     if (flags & HAS_MESSAGE)
         happened->message = reader_blob(reader, &happened->message_len);
+    if (happened->message_len > HISTORY_MESSAGE_BYTES)
+        reader->bad = true;
 }
 
 static void unpack_ended(struct unpacking *unpacking, struct happened *happened)

@@ -2,6 +2,7 @@
 // The history of tasks and attempts: every field of an attempt, arrays against a plain model, fires, and packed bytes that are damaged.
 #include "book.h"
 
+#include "base/bytes.h"
 #include "store/history_pack.h"
 
 static void test_attempts(void **state)
@@ -417,6 +418,26 @@ static void test_damaged_bytes(void **state)
     }
 }
 
+// A few bytes do not stand for four thousand million tasks.
+static void test_bytes_that_claim_much(void **state)
+{
+    (void)state;
+    cleanup_buf struct buf bytes = {0};
+    struct writer w;
+    writer_init(&w, &bytes);
+    writer_u8(&w, HAPPENED_PLACED);
+    writer_varint(&w, 1); // at
+    writer_varint(&w, 1); // node
+    writer_varint(&w, 1); // fence
+    writer_u8(&w, 0);
+    writer_varint(&w, UINT32_MAX);
+    writer_varint(&w, 0); // first
+    writer_varint(&w, UINT32_MAX);
+    size_t n = 0;
+    assert_int_equal(history_unpack((struct bytes){(uint8_t *)bytes.data, bytes.len}, ignore, &n, NULL), ERR_STORE_CORRUPT);
+    assert_int_equal(n, 0);
+}
+
 #define TEST(name) {#name, name, book_set_up, book_tear_down, NULL}
 
 int main(void)
@@ -431,6 +452,7 @@ int main(void)
         TEST(test_run_that_never_ran),
         TEST(test_fires),
         TEST(test_damaged_bytes),
+        TEST(test_bytes_that_claim_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
