@@ -247,7 +247,8 @@ void client_reply(struct server *server, const struct fx_reply *reply)
         return; // gave up waiting
     request->edge_id = 0;
     request->code = reply->code;
-    trace(sim, ACTOR_CLIENT, TR_ANSWER, request->id, (uint64_t)(int64_t)reply->code, reply->run_id);
+    trace(sim, ACTOR_CLIENT, TR_ANSWER, request->id, (uint64_t)(int64_t)reply->code,
+          reply->run_id != 0 ? UINT64_C(1) << 56 | reply->run_id : 0);
     if (reply->code == 0) {
         check_ack(sim, request, reply);
         remember_ack(sim, request, reply);

@@ -43,10 +43,13 @@ static bool call_fails(struct sim_store *store)
     if (disk->crash_call > 0 && --disk->crash_call == 0) {
         store->server->doomed = true;
         fault_count(disk->sim, FAULT_SERVER_CRASH_AT_STORE);
+        fault_hit(disk->sim, ACTOR_SERVER + store->server->index, FAULT_SERVER_CRASH_AT_STORE, 0);
     }
     bool fails = disk->fail_call > 0 && --disk->fail_call == 0;
-    if (fails)
+    if (fails) {
         fault_count(disk->sim, FAULT_DISK_ERROR);
+        fault_hit(disk->sim, ACTOR_DISK, FAULT_DISK_ERROR, 0);
+    }
     return fails;
 }
 
@@ -105,6 +108,7 @@ static void append_done(void *context)
     } else if (disk->unknown_next > 0) {
         disk->unknown_next--;
         fault_count(sim, FAULT_DISK_UNKNOWN);
+        fault_hit(sim, ACTOR_DISK, FAULT_DISK_UNKNOWN, 0);
         code = ERR_STORE_UNKNOWN;
         lands = prng_chance(&disk->prng, 500);
     } else if (call_fails(store)) {

@@ -71,6 +71,11 @@ void fault_count(struct sim *sim, enum fault_kind kind)
     sim->result->faults[kind]++;
 }
 
+void fault_hit(struct sim *sim, int actor, enum fault_kind kind, usec_t usec)
+{
+    trace(sim, actor, TR_HIT, (uint64_t)kind, (uint64_t)usec, 0);
+}
+
 bool fault_happens(struct sim *sim, enum fault_kind kind)
 {
     return !sim_skips(sim, (int)kind, sim->faults[kind].n++);

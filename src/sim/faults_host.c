@@ -12,7 +12,14 @@ static void jump_server(struct sim *sim, usec_t by)
     if (by > 0)
         sim->skipped_usec = usec_add(sim->skipped_usec, by);
     machine_jump(&sim->servers[0].machine, by);
+    trace(sim, ACTOR_SERVER, TR_CLOCK, (uint64_t)by, 0, 0);
     server_wake(&sim->servers[0]);
+}
+
+static void jump_node(struct node *node, usec_t by)
+{
+    machine_jump(&node->machine, by);
+    trace(node->sim, node->actor, TR_CLOCK, (uint64_t)by, 0, 0);
 }
 
 static usec_t some_jump(struct prng *prng, usec_t most)
@@ -75,11 +82,13 @@ static void drift(struct sim *sim, struct prng *prng)
     int64_t ppm = (int64_t)prng_below(prng, 100001) - 50000;
     if (prng_chance(prng, 300)) {
         machine_drift(&sim->servers[0].machine, ppm);
+        fault_hit(sim, ACTOR_SERVER, FAULT_CLOCK_DRIFT, 0);
         server_wake(&sim->servers[0]);
         return;
     }
     struct node *node = fault_node(sim, prng);
     machine_drift(&node->machine, ppm);
+    fault_hit(sim, node->actor, FAULT_CLOCK_DRIFT, 0);
     node_clock_changed(node);
 }
 
@@ -121,6 +130,7 @@ static bool fault_disk(struct sim *sim, enum fault_kind kind, struct prng *prng)
     switch (kind) {
     case FAULT_DISK_FULL:
         disk->full_until = prng_chance(prng, 150) ? sim->now + log_uniform(prng, 3 * USEC_PER_MIN, USEC_PER_HOUR) : until;
+        fault_hit(sim, ACTOR_DISK, kind, disk->full_until - sim->now);
         return true;
     case FAULT_DISK_UNKNOWN:
         disk->unknown_next = 1 + (uint32_t)prng_below(prng, 2);
@@ -130,10 +140,12 @@ static bool fault_disk(struct sim *sim, enum fault_kind kind, struct prng *prng)
         return false;
     case FAULT_DISK_SLOW:
         disk->slow_until = until;
+        fault_hit(sim, ACTOR_DISK, kind, until - sim->now);
         disk->slow_usec = log_uniform(prng, 10 * USEC_PER_MSEC, prng_chance(prng, 200) ? USEC_PER_MIN : 5 * USEC_PER_SEC);
         return true;
     case FAULT_HISTORY_STALL:
         disk->history_stalled_until = until;
+        fault_hit(sim, ACTOR_DISK, kind, until - sim->now);
         return true;
     default:
         unreachable();
@@ -177,7 +189,7 @@ bool fault_host(struct sim *sim, enum fault_kind kind, struct prng *prng)
         jump_server(sim, some_jump(prng, year));
         return true;
     case FAULT_CLOCK_JUMP_NODE:
-        machine_jump(&node->machine, some_jump(prng, year));
+        jump_node(node, some_jump(prng, year));
         return true;
     case FAULT_CLOCK_DRIFT:
         drift(sim, prng);

@@ -18,8 +18,9 @@ static void unblock(void *context, uint64_t arg)
     net_kick(((struct node *)context)->sim, context);
 }
 
-static void block(struct node *node, bool to_agent, bool to_server, usec_t usec)
+static void block(struct node *node, enum fault_kind kind, bool to_agent, bool to_server, usec_t usec)
 {
+    fault_hit(node->sim, node->actor, kind, usec);
     struct sim *sim = node->sim;
     usec_t until = sim->now + usec;
     if (to_agent)
@@ -58,6 +59,7 @@ static bool replay_old(struct sim *sim, struct prng *prng)
     if (conn == NULL || !conn->open[END_SERVER] || node->old_message.len == 0 || node->old_message_epoch >= sim->disk.epoch)
         return false;
     apart(node, sim->now + 10 * USEC_PER_SEC);
+    fault_hit(sim, node->actor, FAULT_NET_REPLAY_OLD, 0);
     conn_send_bytes(conn, END_SERVER, node->old_message.data, node->old_message.len);
     return true;
 }
@@ -70,34 +72,39 @@ bool fault_net(struct sim *sim, enum fault_kind kind, struct prng *prng)
     usec_t usec = some_time(prng);
     switch (kind) {
     case FAULT_NET_DELAY:
+        fault_hit(sim, node->actor, kind, usec);
         node->link.slow_usec = log_uniform(prng, USEC_PER_MSEC, 10 * USEC_PER_SEC);
         node->link.slow_until = sim->now + usec;
         apart(node, sim->now + usec + 2 * node->link.slow_usec);
         return true;
     case FAULT_NET_BREAK:
-        if (conn != NULL)
-            conn_break(conn);
-        return conn != NULL;
+        if (conn == NULL)
+            return false;
+        fault_hit(sim, conn->node->actor, kind, 0);
+        conn_break(conn);
+        return true;
     case FAULT_NET_PARTITION:
-        block(node, true, true, usec);
+        block(node, kind, true, true, usec);
         return true;
     case FAULT_NET_ONE_WAY:
-        block(node, end == END_AGENT, end == END_SERVER, usec);
+        block(node, kind, end == END_AGENT, end == END_SERVER, usec);
         return true;
     case FAULT_NET_SPLIT:
         for (size_t i = 0; i < sim->n_nodes; i++)
             if (prng_chance(prng, 500))
-                block(sim->nodes[i], true, true, usec);
+                block(sim->nodes[i], kind, true, true, usec);
         return true;
     case FAULT_NET_HALF_OPEN:
         // Only somebody who runs can be told that his connection is gone.
         if (conn == NULL || !conn->open[end] || !(end == END_AGENT ? agent_takes(conn->node) : server_takes(conn->server)))
             return false;
+        fault_hit(sim, conn->node->actor, kind, 0);
         conn_forget(conn, end);
         return true;
     case FAULT_NET_SLOW_READER:
         if (conn == NULL)
             return false;
+        fault_hit(sim, conn->node->actor, kind, usec);
         conn->pipe[end].stalled_until = sim->now + usec;
         apart(conn->node, sim->now + usec);
         sim_later(sim, usec + 1, unstall, sim, conn->id);
@@ -107,11 +114,13 @@ bool fault_net(struct sim *sim, enum fault_kind kind, struct prng *prng)
     case FAULT_NET_DUPLICATE:
         if (conn == NULL)
             return false;
+        fault_hit(sim, conn->node->actor, kind, 0);
         conn->twice[END_AGENT] += 1 + (uint32_t)prng_below(prng, 3);
         return true;
     case FAULT_NET_DUP_CONNECT:
         if (!agent_takes(node))
             return false;
+        fault_hit(sim, node->actor, kind, 0);
         struct conn *second = conn_open(sim, node, &sim->servers[0]);
         second->open[END_AGENT] = prng_chance(prng, 500); // an end that nobody reads, or none
         return true;

@@ -80,12 +80,17 @@ struct trace_entry {
     uint64_t a, b, c;
 };
 
-// Actors: 0 the world, 1.. servers, 100.. nodes, 200.. clones, 300.. clients.
-enum { ACTOR_WORLD = 0, ACTOR_SERVER = 1, ACTOR_NODE = 100, ACTOR_CLONE = 200, ACTOR_CLIENT = 300, ACTOR_DISK = 400 };
+// Actors: 0 the world, 1.. servers, 1000.. nodes, 2000.. clones, 3000 people, 4000 the disk.
+enum { ACTOR_WORLD = 0, ACTOR_SERVER = 1, ACTOR_NODE = 1000, ACTOR_CLONE = 2000, ACTOR_CLIENT = 3000, ACTOR_DISK = 4000 };
 
 void trace(struct sim *, int actor, enum trace_kind, uint64_t a, uint64_t b, uint64_t c);
+enum show { SHOW_NONE, SHOW_MARK, SHOW_BAR, SHOW_SPAN };
+enum show trace_shows(enum trace_kind);
+void trace_actor(struct buf *, int actor);
+void trace_sentence(struct buf *, const struct trace_entry *);
 void trace_format(char *buf, size_t size, const struct trace_entry *);
 void trace_tail(const struct sim *, FILE *);
+// picture.c: a page without references to anything outside.
 void trace_html(const struct sim *, FILE *);
 
 // ---- net.c: connections between agents and servers, as TCP gives them
@@ -441,6 +446,8 @@ struct plan plan_of(struct sim *, uint64_t run_id, uint32_t index, uint32_t atte
 void faults_start(struct sim *);
 void faults_stop(struct sim *);
 void fault_count(struct sim *, enum fault_kind);
+// Tells whom a fault hits, and for how long (0: at once).
+void fault_hit(struct sim *, int actor, enum fault_kind, usec_t usec);
 // For kinds that are drawn where they happen: whether this occurrence is not left out.
 bool fault_happens(struct sim *, enum fault_kind);
 bool sim_skips(const struct sim *, int kind, uint32_t occurrence);

@@ -70,6 +70,7 @@ static int port_keep_epoch(void *context, uint64_t epoch, struct err *err)
     if (node->keep_fails > 0) {
         node->keep_fails--;
         fault_count(node->sim, FAULT_AGENT_DISK);
+        fault_hit(node->sim, node->actor, FAULT_AGENT_DISK, 0);
         return err_set(err, ERR_STORE_FULL, "a failure on purpose");
     }
     hold(node->sim, INV_AGENT_EPOCH, epoch >= node->kept_epoch, "node %s takes up epoch %" PRIu64 " after %" PRIu64, node->name, epoch, node->kept_epoch);

@@ -70,9 +70,9 @@ void sim_command(const struct sim_options *options, FILE *file)
         fprintf(file, " --nodes %u", options->nodes);
     for (size_t i = 0; i < options->n_skip; i++) {
         const struct sim_skip *skip = &options->skip[i];
-        fprintf(file, " --skip %s:%u-", sim_fault_text(skip->kind), skip->from);
-        if (skip->to != UINT32_MAX)
-            fprintf(file, "%u", skip->to);
+        fprintf(file, " --skip %s", sim_fault_text(skip->kind));
+        if (skip->from > 0 || skip->to != UINT32_MAX)
+            fprintf(file, skip->to == skip->from ? ":%u" : skip->to == UINT32_MAX ? ":%u-" : ":%u-%u", skip->from, skip->to);
     }
 }
 

@@ -181,6 +181,7 @@ void server_on_effect(void *context, const struct effect *effect)
     if (server->effects_left > 0 && --server->effects_left == 0) {
         server->doomed = true;
         fault_count(server->sim, FAULT_SERVER_CRASH_AT_EFFECT);
+        fault_hit(server->sim, ACTOR_SERVER + server->index, FAULT_SERVER_CRASH_AT_EFFECT, 0);
     }
     if (server->doomed)
         return; // it died before this one left

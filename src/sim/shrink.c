@@ -2,15 +2,17 @@
 // Making a failure small: kinds of faults, then single faults, then people's actions are left out while the same thing still breaks.
 #include <string.h>
 
+#include "base/clock.h"
 #include "sim/internal.h"
 
-enum { OCCURRENCES_MAX = 8192, RUNS_MAX = 600 };
+enum { OCCURRENCES_MAX = 8192, RUNS_MAX = 600, SECONDS_MAX = 120 };
 
 struct shrink {
     struct sim_options *options;
     struct sim_result *result; // of the smallest failure so far
     FILE *tell;
     uint32_t runs;
+    usec_t until_mono_usec, next_tell_mono_usec;
     uint32_t n[FAULTS + 1];              // occurrences of a kind; kind FAULTS: actions
     uint8_t *dropped[FAULTS + 1];
 };
@@ -36,6 +38,23 @@ static bool write_skips(const struct shrink *shrink, struct sim_options *options
     return true;
 }
 
+// There is an end, however large the failure.
+static bool may_go_on(const struct shrink *shrink)
+{
+    return shrink->runs < RUNS_MAX && clock_mono_usec() < shrink->until_mono_usec;
+}
+
+static void tell(struct shrink *shrink, int kind)
+{
+    shrink->next_tell_mono_usec = clock_mono_usec() + USEC_PER_SEC;
+    uint64_t n = 0;
+    for (int i = 0; i < FAULTS; i++)
+        n += shrink->result->faults[i];
+    if (shrink->tell != NULL)
+        fprintf(shrink->tell, "shrink: %u runs, %llu faults and %llu actions of people are left, the failure is at %lld s (trying without %s)\n", shrink->runs,
+                (unsigned long long)n, (unsigned long long)shrink->result->acted, (long long)(shrink->result->failed_usec / USEC_PER_SEC), sim_fault_text(kind));
+}
+
 static bool still_fails(struct shrink *shrink, const struct sim_options *options)
 {
     struct sim_result result;
@@ -58,23 +77,22 @@ static bool try_drop(struct shrink *shrink, int kind, uint32_t from, uint32_t n)
         dropped[i] = 1;
     }
     struct sim_options options = *shrink->options;
-    bool good = any && shrink->runs < RUNS_MAX && write_skips(shrink, &options) && still_fails(shrink, &options);
+    bool good = any && may_go_on(shrink) && write_skips(shrink, &options) && still_fails(shrink, &options);
     if (good)
         *shrink->options = options;
     else
         memcpy(dropped, before, shrink->n[kind]);
+    if (clock_mono_usec() >= shrink->next_tell_mono_usec)
+        tell(shrink, kind);
     mem_free(before);
     return good;
 }
 
 static void drop_parts(struct shrink *shrink, int kind)
 {
-    for (uint32_t size = shrink->n[kind]; size > 0 && shrink->runs < RUNS_MAX; size /= 2) {
+    for (uint32_t size = shrink->n[kind]; size > 0 && may_go_on(shrink); size /= 2)
         for (uint32_t from = 0; from < shrink->n[kind]; from += size)
             try_drop(shrink, kind, from, size);
-        if (shrink->tell != NULL)
-            fprintf(shrink->tell, "shrink: %u runs, parts of %u of kind %d\n", shrink->runs, size, kind);
-    }
 }
 
 static void shorten(struct shrink *shrink)
@@ -88,15 +106,15 @@ static void shorten(struct shrink *shrink)
         *shrink->options = options;
 }
 
-uint32_t sim_shrink(struct sim_options *options, struct sim_result *result, FILE *tell)
+uint32_t sim_shrink(struct sim_options *options, struct sim_result *result, FILE *out)
 {
-    struct shrink shrink = {.options = options, .result = result, .tell = tell};
+    struct shrink shrink = {.options = options, .result = result, .tell = out, .until_mono_usec = clock_mono_usec() + SECONDS_MAX * USEC_PER_SEC};
     FILE *trace_file = options->trace, *html = options->trace_html;
     options->trace = options->trace_html = NULL;
     shorten(&shrink);
     for (int kind = 0; kind <= FAULTS; kind++) {
-        // What was drawn is more than what was counted: a fault may find nothing to break.
-        uint64_t n = kind == FAULTS ? result->actions : result->faults[kind] > 0 ? result->faults[kind] + 8 : 0;
+        // What was drawn is more than what struck: a fault may find nothing to break.
+        uint64_t n = kind == FAULTS ? result->actions : result->drawn[kind];
         shrink.n[kind] = n < OCCURRENCES_MAX ? (uint32_t)n : OCCURRENCES_MAX;
         shrink.dropped[kind] = mem_alloc(shrink.n[kind] + 1);
     }

@@ -221,5 +221,6 @@ void sim_run(const struct sim_options *given, struct sim_result *ret_result)
     if (options.trace_html != NULL)
         trace_html(sim, options.trace_html);
     sim_current = NULL;
+    options.trace = options.trace_html = NULL; // what follows is no part of the run
     release(sim);
 }

@@ -77,8 +77,8 @@ void sim_run(const struct sim_options *, struct sim_result *ret_result);
 // The same in a child process: an abort becomes a failed result too.
 void sim_run_apart(const struct sim_options *, struct sim_result *ret_result);
 // Leaves out as much as possible of a failing run while it still fails in the same way; changes minutes and skip. Returns the number of
-// runs it took. tell: NULL, or where progress goes.
-uint32_t sim_shrink(struct sim_options *, struct sim_result *, FILE *tell);
+// runs it took. out: NULL, or where progress goes.
+uint32_t sim_shrink(struct sim_options *, struct sim_result *, FILE *out);
 
 int sim_fault_find(const char *text);    // -1: no such kind
 int sim_plant_find(const char *text);    // -1: no such bug
@@ -87,7 +87,7 @@ const char *sim_scenario_of(const struct sim_options *); // never NULL or "all"
 const char *sim_fault_text(int kind);                    // also FAULTS: "people"
 const char *sim_plant_text(enum plant);
 const char *sim_invariant_text(enum invariant);
-// "crash:3-5" or "people:7"; ERR_INVALID.
+// "net-break:3-5", "people:7", or a kind alone: all of it; ERR_INVALID.
 int sim_skip_parse(const char *text, struct sim_skip *ret_skip, struct err *);
 // The command that runs these options again.
 void sim_command(const struct sim_options *, FILE *);

@@ -304,10 +304,52 @@ static void on_run_moves(struct sim *sim, struct t_run *run, enum run_state to)
     run->state = to;
 }
 
+// What it is about, as the trace shows it: 1 run, 2 job, 3 node, and its id.
+static uint64_t about(const struct record *record)
+{
+    const uint64_t run = UINT64_C(1) << 56, job = UINT64_C(2) << 56, node = UINT64_C(3) << 56;
+    switch (record->kind) {
+    case REC_JOB_APPLIED:
+        return job | record->job_applied.job_id;
+    case REC_JOB_STATE:
+        return job | record->job_state.job_id;
+    case REC_JOB_FIRED:
+        return job | record->job_fired.job_id;
+    case REC_RUN_SUBMITTED:
+        return run | record->run_submitted.run_id;
+    case REC_RUN_ELIGIBLE:
+        return run | record->run_eligible.run_id;
+    case REC_RUN_ADMISSION:
+        return run | record->run_admission.run_id;
+    case REC_RUN_CANCELLING:
+        return run | record->run_cancelling.run_id;
+    case REC_TASKS_CANCELLED:
+        return run | record->tasks_cancelled.run_id;
+    case REC_RUN_ENDED:
+        return run | record->run_ended.run_id;
+    case REC_TASKS_PLACED:
+        return run | record->tasks_placed.run_id;
+    case REC_TASKS_ENDED:
+        return run | record->tasks_ended.run_id;
+    case REC_NODE_REGISTERED:
+        return node | record->node_registered.node_id;
+    case REC_NODE_STATE:
+        return node | record->node_state.node_id;
+    case REC_NODE_ADMISSION:
+        return node | record->node_admission.node_id;
+    case REC_TASKS_STARTED:
+        return node | record->tasks_started.node_id;
+    case REC_TASKS_STOPPING:
+        return node | record->tasks_stopping.node_id;
+    default:
+        return 0;
+    }
+}
+
 void truth_record(struct sim *sim, const struct record *record)
 {
     struct t_run *run = NULL;
-    trace(sim, ACTOR_DISK, TR_RECORD, record->seq, (uint64_t)record->kind, record->kind == REC_RUN_SUBMITTED ? record->run_submitted.run_id : 0);
+    trace(sim, ACTOR_DISK, TR_RECORD, record->seq, (uint64_t)record->kind, about(record));
     switch (record->kind) {
     case REC_EPOCH_BEGAN:
         hold(sim, INV_EPOCHS_GROW, record->epoch_began.epoch > sim->truth.epoch, "epoch %" PRIu64 " begins after epoch %" PRIu64, record->epoch_began.epoch,

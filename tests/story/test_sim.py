@@ -2,6 +2,7 @@
 """The simulator as people use it: every bug that is put in on purpose is found, a failure is told so that it can be seen again, made smaller
 and looked at, and many seeds are summed up."""
 
+import json
 import re
 import subprocess
 
@@ -63,3 +64,50 @@ def test_a_failing_seed_stops_no_other():
     assert out.count("the last events:") == 1 and "8 seeds from 1 on" in out
     listed = re.findall(r"^FAILED seed (\d+), scenario exec: ", out, re.M)
     assert f"failing seeds: {len(listed)}\n" in out and len(listed) >= 2 and listed == sorted(listed, key=int)
+
+
+def test_a_failure_is_made_smaller(tmp_path):
+    seed, _, invariant = first_failure("drop-kill")
+    page = tmp_path / "run.html"
+    out = sim("--seed", seed, "--plant", "drop-kill", "--shrink", "--html", page, status=1)
+    count = re.search(r"^made smaller in (\d+) runs: faults (\d+) -> (\d+), actions of people (\d+) -> (\d+), ", out, re.M)
+    runs, faults, fewer_faults, actions, fewer_actions = map(int, count.groups())
+    assert runs <= 600 and fewer_faults < faults and fewer_actions < actions, count[0]
+    again = re.search(r"the smallest run that still fails:\n  muster (sim .*)", out)[1].split()
+    done = subprocess.run([MUSTER, *again], capture_output=True, text=True)
+    assert done.returncode == 1 and f"\n  {invariant}: " in done.stdout
+    assert done.stdout.split("FAILED")[1] == out.split("FAILED")[1]  # and it is the failure that the report is about
+    assert page.stat().st_size > 0
+
+
+def test_a_failure_can_be_looked_at(tmp_path):
+    seed, _, invariant = first_failure("lost-stop")
+    page, trace = tmp_path / "run.html", tmp_path / "run.txt"
+    out = sim("--seed", seed, "--plant", "lost-stop", "--trace", trace, "--html", page, status=1)
+    lines = trace.read_text().splitlines()
+    assert all(re.match(r"\d+\.\d{6} (world|people|disk|s\d+|n\d+|clone\d+) \S", line) for line in lines)
+    assert "%" not in "".join(lines) and re.search(rf" world BROKEN: {invariant}: [A-Z].+\.$", lines[-1])
+    text = page.read_text()
+    assert not re.search(r"(src|href|url|@import|fetch|https?:)\s*[=(:/]", text), "a reference to something outside"
+    data = page_data(text)
+    nodes = int(re.search(r"^nodes (\d+),", out, re.M)[1])
+    assert data["lanes"] == ["world", "server 1", "disk"] + [f"node {i}" for i in range(nodes)]
+    processes = int(re.search(r"processes (\d+),", out)[1])
+    assert len(data["bars"]) == processes and {bar[0] for bar in data["bars"]} <= set(range(3, 3 + nodes))
+    assert all(bar[1] <= bar[2] for bar in data["bars"])
+    assert data["broken"].startswith(invariant) and data["failed"] > 0
+
+
+def page_data(text):
+    """What the page draws; its keys are written without quotes."""
+    body = text.split("const run = ")[1].split(";\nconst byId")[0]
+    return json.loads(re.sub(r'([{,]\n?)(\w+):(?=["\d\[])', r'\1"\2":', body))
+
+
+def test_the_picture_of_a_run_with_faults_marks_them(tmp_path):
+    page = tmp_path / "run.html"
+    out = sim("--seed", 5, "--nodes", 6, "--minutes", 5, "--scenario", "partition", "--html", page, status=0)
+    data = page_data(page.read_text())
+    assert len(data["lanes"]) == 9 and data["broken"] == "" and data["healed"] > 0
+    assert any(mark[2] == "fault" for mark in data["marks"]) and any("is hit by net-" in span[3] for span in data["spans"])
+    assert "nodes 6," in out
