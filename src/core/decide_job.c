@@ -98,6 +98,18 @@ int core_check_job(const struct core *core, const struct job_spec *spec, struct 
     return apply_check(core, &apply, arena, err);
 }
 
+// Where the triggers of a new definition begin: what was due has been decided since they were computed, and may have started a run whose end
+// a delay waits for.
+static const usec_t *next_after_due(struct decision *d, const struct job *job, const struct apply *apply)
+{
+    size_t n = apply->spec->n_triggers;
+    usec_t *next = arena_memdup(d->out->arena, apply->next, n * sizeof(*next));
+    for (size_t i = 0; i < n; i++)
+        if (apply->spec->triggers[i].kind == TRIGGER_AFTER_END)
+            next[i] = after_end_next(job, &apply->spec->triggers[i], apply->now);
+    return next;
+}
+
 void on_apply(struct decision *d)
 {
     const struct ev_apply *ev = &d->event->apply;
@@ -115,8 +127,10 @@ void on_apply(struct decision *d)
     }
     const usec_t *next = apply.next;
     bool same = apply.same;
-    if (job && !same)
+    if (job && !same) {
         decide_due_before(d, job, true);
+        next = next_after_due(d, job, &apply);
+    }
     uint64_t job_id = job ? job->id : core->next_job;
     uint32_t version = job ? job->version : 0;
     if (!same) {

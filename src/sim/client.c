@@ -88,7 +88,8 @@ static int make_event(struct request *request, struct arena *arena, struct event
     switch (request->kind) {
     case EV_SUBMIT:
         event->submit = (struct ev_submit){.spec = spec, .packed = packed, .idempotency_key = request->key[0] != '\0' ? request->key : NULL,
-                                           .held = request->held, .rerun_of = request->rerun_of};
+                                           .held = request->held, .rerun_of = request->rerun_of, .job_id = request->job_id,
+                                           .job_version = request->job_version};
         add_params(request, arena, &event->submit.params, &event->submit.n_params);
         return 0;
     case EV_APPLY:

@@ -7,7 +7,7 @@
 void machine_init(struct machine *machine, struct sim *sim, usec_t up_usec)
 {
     *machine = (struct machine){.sim = sim, .true_base_usec = sim->now, .mono_base_usec = up_usec};
-    machine->wall_offset_usec = WALL_BASE_USEC + sim->now - up_usec;
+    machine->wall_offset_usec = sim->wall_base_usec + sim->now - up_usec;
 }
 
 usec_t machine_mono(const struct machine *machine)

@@ -185,7 +185,7 @@ void heal_everything(struct sim *sim)
     for (size_t i = 0; i < sim->n_servers; i++) {
         struct server *server = &sim->servers[i];
         machine_drift(&server->machine, 0);
-        machine_jump(&server->machine, WALL_BASE_USEC + sim->now - machine_wall(&server->machine));
+        machine_jump(&server->machine, sim->wall_base_usec + sim->now - machine_wall(&server->machine));
         server->effects_left = server->loop_left = 0;
         server->restart_usec = 0;
         if (!server->up)
@@ -201,7 +201,7 @@ void heal_everything(struct sim *sim)
         node->link.blocked_until[0] = node->link.blocked_until[1] = node->link.slow_until = 0;
         node->keep_fails = 0;
         machine_drift(&node->machine, 0);
-        machine_jump(&node->machine, WALL_BASE_USEC + sim->now - machine_wall(&node->machine));
+        machine_jump(&node->machine, sim->wall_base_usec + sim->now - machine_wall(&node->machine));
         if (node->suspended)
             timer_set(&node->machine_resume, sim->now + 1);
         if (node->agent_paused)

@@ -17,7 +17,7 @@
 #include "sim/truth.h"
 #include "store/store.h"
 
-#define WALL_BASE_USEC (1790000000 * USEC_PER_SEC) // wall time at the beginning: 2026-09-21
+#define WALL_BASE_USEC (1790000000 * USEC_PER_SEC) // wall time at the beginning: 2026-09-21, or shortly before clocks change somewhere
 
 enum { TAIL_MAX = 64 };
 
@@ -415,7 +415,8 @@ struct request {
     char key[24];      // idempotency; empty: none
     char name[32];     // job or node
     char param[16];    // a value for the parameter p; empty: none
-    uint64_t run_id, rerun_of;
+    uint64_t run_id, rerun_of, job_id;
+    uint32_t job_version;
     int to;            // admission or state
     bool held;
     bool tasks_only;   // cancel: these tasks
@@ -439,6 +440,14 @@ void clients_forget_server(struct sim *, struct server *);
 void workload_start(struct sim *);
 void workload_stop(struct sim *);
 void workload_heal(struct sim *);
+// workload.c: pieces for workload_job.c
+enum { WORKLOAD_JOBS = 8 }; // job-0 .. job-7
+struct job_spec *workload_spec(struct sim *, struct prng *, uint32_t n_tasks);
+void workload_key(struct sim *, struct prng *, struct job_spec *);
+void workload_about(struct sim *, enum event_kind, const char *name, int to);
+void workload_start_job(struct sim *, struct prng *, const char *name);
+void workload_apply(struct sim *, struct prng *, uint32_t job);
+void workload_race(struct sim *, struct prng *);
 struct plan plan_of(struct sim *, uint64_t run_id, uint32_t index, uint32_t attempt);
 
 // ---- faults.c
@@ -491,6 +500,7 @@ struct sim {
     usec_t safety_usec; // length of the phase with faults
     usec_t healed_usec; // the time at which it ended
     usec_t next_stops_usec; // when to look whether stops happen
+    usec_t wall_base_usec; // wall time at the beginning
     struct limits limits;
 
     struct disk disk;

@@ -101,10 +101,7 @@ void truth_batch(struct sim *sim, uint64_t epoch, const struct disk_batch *batch
         truth->n_records++;
         truth_record(sim, record);
     }
-    for (struct list *pos = truth->jobs_list.next; pos != &truth->jobs_list; pos = pos->next) {
-        struct t_job *job = list_entry(pos, struct t_job, link);
-        hold(sim, INV_FIRE_HAS_RUN, job->expect_run == 0, "job %" PRIu64 " fired run %" PRIu64 ", which its batch does not hold", job->id, job->expect_run);
-    }
+    truth_jobs_batch(sim);
     hold(sim, INV_EPOCHS_GROW, truth->epoch <= epoch, "a batch of epoch %" PRIu64 " lands after epoch %" PRIu64 " began", epoch, truth->epoch);
 }
 
@@ -167,6 +164,27 @@ static void read_params(struct sim *sim, struct t_run *run, struct bytes packed)
             snprintf(run->param, sizeof(run->param), "%s", values[i].value);
 }
 
+// Keeps what a run does, without what it waits for, and looks whether one that does the same again really does.
+static void read_again(struct sim *sim, struct t_run *run, const struct rec_run_submitted *rec)
+{
+    struct job_spec spec = *rec->spec;
+    struct buf packed = {0};
+    spec.n_after = 0;
+    spec.start_at_usec = 0;
+    if (run->n_tasks <= 1000)
+        spec_pack(&packed, &spec);
+    run->again = (struct bytes){arena_memdup(&sim->truth.lasting, packed.data, packed.len), packed.len};
+    buf_release(&packed);
+    run->job_version = rec->job_version;
+    run->rerun_of = rec->rerun_of;
+    if (rec->rerun_of == 0)
+        return;
+    const struct t_run *first = truth_run(sim, rec->rerun_of);
+    bool same = first != NULL && first->job_id == run->job_id && first->again.len == run->again.len &&
+                memcmp(first->again.data, run->again.data, run->again.len) == 0;
+    hold(sim, INV_RERUN_TRUE, same, "run %" PRIu64 " runs run %" PRIu64 " again and is another", run->id, rec->rerun_of);
+}
+
 static void on_submitted(struct sim *sim, const struct record *record)
 {
     struct truth *truth = &sim->truth;
@@ -183,6 +201,7 @@ static void on_submitted(struct sim *sim, const struct record *record)
     run->packed_len = (uint32_t)rec->packed.len;
     read_params(sim, run, rec->params);
     fill_run(sim, run, rec->spec);
+    read_again(sim, run, rec);
     list_init(&run->link);
     list_add_tail(&truth->live, &run->link);
     map_put(&truth->runs, run->id, run);
@@ -277,10 +296,8 @@ static void on_run_ended(struct sim *sim, const struct record *record)
     truth->n_live--;
     truth->n_ended++;
     struct t_job *job = run->job_id != 0 ? truth_job(sim, run->job_id) : NULL;
-    if (job != NULL && job->state != JOB_DELETED) {
-        hold(sim, INV_ALL_ACCOUNTED, job->n_active > 0, "job %" PRIu64 " loses a run that it did not have", job->id);
-        job->n_active--;
-    }
+    if (job != NULL && job->state != JOB_DELETED)
+        truth_job_run_ended(sim, job, rec->to, record->at_usec);
 }
 
 static void on_archived(struct sim *sim, const struct record *record)

@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "model/record.h"
+#include "sim/instants.h"
 
 struct disk_batch;
 struct node;
@@ -56,7 +57,9 @@ struct t_run {
     bool dropped;  // the core let go of it
     bool cancelled_acked;
     uint32_t alive; // processes
-    uint32_t packed_len;
+    uint32_t packed_len, job_version;
+    uint64_t rerun_of;
+    struct bytes again; // packed spec of a run that does the same again
     uint64_t params_hash; // of its values of parameters
     char param[16];       // the value of the parameter p; empty: none
 };
@@ -90,10 +93,8 @@ struct t_node {
 };
 
 struct t_trigger {
-    enum trigger_kind kind;
-    usec_t every_usec, at_usec, next_usec, last_usec;
-    uint32_t minute_step; // cron: every so many minutes; 0: another kind, not expanded here
-    int hour;             // cron "0 H * * *"; -1: none
+    struct t_rule rule;
+    usec_t next_usec, last_usec;
 };
 
 struct t_job {
@@ -113,6 +114,7 @@ struct t_job {
     usec_t late_first_usec, late_last_usec;
     int64_t n_late;
     uint64_t expect_run; // a fire that started: its run follows
+    uint32_t pause_after, failures; // failed runs in a row
 };
 
 struct t_key {
@@ -144,6 +146,11 @@ void truth_release(struct sim *);
 void truth_batch(struct sim *, uint64_t epoch, const struct disk_batch *);
 void truth_record(struct sim *, const struct record *);
 void truth_job_record(struct sim *, const struct record *);
+void truth_job_run_ended(struct sim *, struct t_job *, enum run_state how, usec_t at_usec);
+void truth_jobs_batch(struct sim *);
+// How long instants may be due when all is well, with what jitter adds.
+#define FIRE_PROMPT_USEC (15 * USEC_PER_SEC)
+void truth_jobs_healed(struct sim *, usec_t wall_usec);
 void truth_task_record(struct sim *, const struct record *);
 void truth_node_record(struct sim *, const struct record *);
 struct t_run *truth_run(const struct sim *, uint64_t run_id);

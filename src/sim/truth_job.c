@@ -1,65 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The truth about jobs: every due instant of every trigger is decided exactly once. Instants are counted here by other arithmetic than the
-// core's: intervals by division, cron expressions of the few shapes that the workload uses by looking at every minute.
+// The truth about jobs: every due instant of every trigger is decided exactly once. Instants are counted by sim/instants.c.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "sim/internal.h"
-
-// Minutes and hours of the expressions that workload.c writes: "*/N * * * *" and "0 H * * *", in UTC.
-static void read_cron(struct t_trigger *trigger, const struct trigger *from)
-{
-    trigger->minute_step = 0;
-    trigger->hour = -1;
-    if (from->zone == NULL || strcmp(from->zone, "UTC") != 0 || from->text == NULL)
-        return;
-    unsigned n = 0;
-    const char *p = from->text;
-    bool step = strncmp(p, "*/", 2) == 0, hour = strncmp(p, "0 ", 2) == 0;
-    for (p += 2; (step || hour) && *p >= '0' && *p <= '9'; p++)
-        n = 10 * n + (unsigned)(*p - '0');
-    if (step && strcmp(p, " * * * *") == 0)
-        trigger->minute_step = n;
-    else if (hour && strcmp(p, " * * *") == 0)
-        trigger->hour = (int)n;
-}
-
-static bool cron_matches(const struct t_trigger *trigger, int64_t minute)
-{
-    if (trigger->minute_step > 0)
-        return minute % 60 % trigger->minute_step == 0;
-    return minute % 60 == 0 && minute / 60 % 24 == trigger->hour;
-}
-
-static int64_t every_up_to(const struct t_job *job, const struct t_trigger *trigger, usec_t at)
-{
-    return at < job->first_usec ? 0 : (at - job->first_usec) / trigger->every_usec + 1;
-}
-
-// Number of instants strictly between two, counted up to most. -1: not known for this kind of trigger.
-static int64_t count_between(const struct t_job *job, const struct t_trigger *trigger, usec_t from, usec_t to, int64_t most)
-{
-    int64_t n = 0;
-    if (to == USEC_NEVER)
-        return 0;
-    switch (trigger->kind) {
-    case TRIGGER_AT:
-        return trigger->at_usec > from && trigger->at_usec < to;
-    case TRIGGER_AFTER_END:
-        return -1;
-    case TRIGGER_EVERY:
-        n = every_up_to(job, trigger, to - 1) - every_up_to(job, trigger, from);
-        return n < most ? n : most;
-    case TRIGGER_CRON:
-        if (trigger->minute_step == 0 && trigger->hour < 0)
-            return -1;
-        for (int64_t minute = from / USEC_PER_MIN + 1; minute * USEC_PER_MIN < to && n < most; minute++)
-            n += cron_matches(trigger, minute);
-        return n;
-    }
-    unreachable();
-}
 
 // What is made up for starts no faster than the rate. Seconds are told by the clock of the leader, so that they begin anew with another leader, and
 // when its clock is put back.
@@ -109,8 +54,10 @@ static void on_fired(struct sim *sim, const struct record *record)
          rec->nominal_usec - record->at_usec);
     hold(sim, INV_FIRE_ONCE, rec->nominal_usec > trigger->last_usec && rec->nominal_usec == trigger->next_usec,
          "job %" PRIu64 " decides the instant %" PRId64 ", after %" PRId64 "; due was %" PRId64, job->id, rec->nominal_usec, trigger->last_usec, trigger->next_usec);
+    hold(sim, INV_FIRE_TRUE, t_rule_has(&trigger->rule, job->first_usec, rec->nominal_usec), "job %" PRIu64 " decides %" PRId64 ", which is no instant of its schedule",
+         job->id, rec->nominal_usec);
     bool range = rec->outcome == FIRE_SKIPPED_MISFIRE || rec->outcome == FIRE_SKIPPED_CATCH_UP || rec->outcome == FIRE_SKIPPED_CHANGED;
-    int64_t skipped = count_between(job, trigger, rec->nominal_usec, rec->next_usec, INT64_MAX);
+    int64_t skipped = t_rule_count(&trigger->rule, job->first_usec, rec->nominal_usec, rec->next_usec, INT64_MAX);
     int64_t told = (int64_t)rec->n_missed - range;
     hold(sim, INV_FIRES_ACCOUNTED, skipped < 0 || skipped == told, "between the instants %" PRId64 " and %" PRId64 " of job %" PRIu64 " lie %" PRId64 " that were not decided, %" PRId64 " are told of",
          rec->nominal_usec, rec->next_usec, job->id, skipped, told);
@@ -138,6 +85,53 @@ static void on_fired(struct sim *sim, const struct record *record)
     job->decided_usec = usec_max(job->decided_usec, usec_max(rec->nominal_usec, rec->last_usec));
     trigger->last_usec = rec->nominal_usec;
     trigger->next_usec = rec->next_usec;
+    if (trigger->rule.kind == TRIGGER_AFTER_END) {
+        usec_t next = rec->outcome == FIRE_SKIPPED_LIMIT ? usec_add(record->at_usec, trigger->rule.every_usec) : USEC_NEVER;
+        hold(sim, INV_AFTER_END, rec->next_usec == next, "job %" PRIu64 " has the instant %" PRId64 " before a run of it has ended", job->id, rec->next_usec);
+    }
+}
+
+// The instant of a delay after the last end, in a job that nobody told of another.
+static usec_t after_end(const struct t_job *job, const struct t_rule *rule, usec_t at_usec)
+{
+    return job->n_active > 0 ? USEC_NEVER : usec_add(usec_max(at_usec, job->decided_usec), rule->every_usec);
+}
+
+void truth_job_run_ended(struct sim *sim, struct t_job *job, enum run_state how, usec_t at_usec)
+{
+    hold(sim, INV_ALL_ACCOUNTED, job->n_active > 0, "job %" PRIu64 " loses a run that it did not have", job->id);
+    job->n_active--;
+    job->failures = how == RUN_FAILED ? job->failures + 1 : how == RUN_SUCCEEDED ? 0 : job->failures;
+    for (size_t i = 0; i < job->n_triggers && job->n_active == 0; i++)
+        if (job->triggers[i].rule.kind == TRIGGER_AFTER_END)
+            job->triggers[i].next_usec = after_end(job, &job->triggers[i].rule, at_usec);
+}
+
+// What a whole batch must have brought.
+void truth_jobs_batch(struct sim *sim)
+{
+    struct list *pos;
+    list_for_each(pos, &sim->truth.jobs_list) {
+        const struct t_job *job = list_entry(pos, struct t_job, link);
+        hold(sim, INV_FIRE_HAS_RUN, job->expect_run == 0, "job %" PRIu64 " fired run %" PRIu64 ", which its batch does not hold", job->id, job->expect_run);
+        hold(sim, INV_PAUSE_AFTER, job->pause_after == 0 || job->failures < job->pause_after || job->state != JOB_ACTIVE,
+             "%u runs of job %" PRIu64 " have failed in a row, and it goes on", job->failures, job->id);
+    }
+}
+
+// A while after all was healed, before people hold the jobs.
+void truth_jobs_healed(struct sim *sim, usec_t wall_usec)
+{
+    struct list *pos;
+    list_for_each(pos, &sim->truth.jobs_list) {
+        const struct t_job *job = list_entry(pos, struct t_job, link);
+        for (size_t i = 0; i < job->n_triggers && job->state == JOB_ACTIVE; i++) {
+            const struct t_trigger *trigger = &job->triggers[i];
+            hold(sim, INV_FIRES_PROMPT, trigger->next_usec > wall_usec - FIRE_PROMPT_USEC - trigger->rule.jitter_usec,
+                 "the instant %" PRId64 " of job %" PRIu64 " came %" PRId64 " ms before and is not decided", trigger->next_usec, job->id,
+                 (wall_usec - trigger->next_usec) / USEC_PER_MSEC);
+        }
+    }
 }
 
 // Instants that have come and are dropped without a word.
@@ -146,6 +140,17 @@ static void check_due(struct sim *sim, const struct t_job *job, usec_t at_usec, 
     for (size_t i = 0; i < job->n_triggers && job->state == JOB_ACTIVE; i++)
         hold(sim, INV_FIRES_ACCOUNTED, job->triggers[i].next_usec > at_usec, "job %" PRIu64 " is %s, and its instant %" PRId64 ", which came %" PRId64 " ms before, is forgotten",
              job->id, what, job->triggers[i].next_usec, (at_usec - job->triggers[i].next_usec) / USEC_PER_MSEC);
+}
+
+// The instant with which a trigger begins or goes on.
+static void check_first(struct sim *sim, const struct t_job *job, const struct t_trigger *trigger, usec_t at_usec)
+{
+    const struct t_rule *rule = &trigger->rule;
+    usec_t from = usec_max(at_usec, job->decided_usec);
+    hold(sim, INV_AFTER_END, rule->kind != TRIGGER_AFTER_END || trigger->next_usec == after_end(job, rule, at_usec),
+         "job %" PRIu64 " has the instant %" PRId64 ", with %u runs going on", job->id, trigger->next_usec, job->n_active);
+    hold(sim, INV_FIRES_ACCOUNTED, t_rule_count(rule, job->first_usec, from, trigger->next_usec, 2) <= 0,
+         "job %" PRIu64 " begins with the instant %" PRId64 ", but one before it is due", job->id, trigger->next_usec);
 }
 
 static void on_applied(struct sim *sim, const struct record *record)
@@ -173,16 +178,17 @@ static void on_applied(struct sim *sim, const struct record *record)
     job->version = rec->version;
     job->overlap = rec->spec->overlap;
     job->misfire = rec->spec->misfire;
+    job->pause_after = rec->spec->pause_after;
+    job->failures = 0;
     must(rec->spec->n_triggers <= sizeof(job->triggers) / sizeof(job->triggers[0]));
     job->n_triggers = rec->spec->n_triggers;
     for (size_t i = 0; i < job->n_triggers; i++) {
         const struct trigger *from = &rec->spec->triggers[i];
+        struct t_trigger *trigger = &job->triggers[i];
         // Whatever was decided before, also by another definition while the clock was ahead, is not decided again.
-        job->triggers[i] = (struct t_trigger){.kind = from->kind, .every_usec = from->every_usec, .at_usec = from->at_usec, .next_usec = rec->next_usec[i],
-                                              .last_usec = job->decided_usec};
-        read_cron(&job->triggers[i], from);
-        hold(sim, INV_FIRES_ACCOUNTED, count_between(job, &job->triggers[i], usec_max(record->at_usec, job->decided_usec), rec->next_usec[i], 2) <= 0,
-             "job %" PRIu64 " begins with the instant %" PRId64 ", but one before it is due", job->id, rec->next_usec[i]);
+        *trigger = (struct t_trigger){.next_usec = rec->next_usec[i], .last_usec = job->decided_usec};
+        t_rule_read(&trigger->rule, from);
+        check_first(sim, job, trigger, record->at_usec);
     }
 }
 
@@ -193,11 +199,18 @@ static void on_state(struct sim *sim, const struct record *record)
     hold(sim, INV_TERMINAL, job != NULL && job_state_may(job->state, rec->to), "job %" PRIu64 " goes to %d", rec->job_id, (int)rec->to);
     if (sim->failed)
         return;
-    if (rec->to == JOB_HELD)
+    bool by_people = record->by != NULL;
+    hold(sim, INV_PAUSE_AFTER, rec->to != JOB_HELD || by_people || (job->pause_after > 0 && job->failures >= job->pause_after),
+         "job %" PRIu64 " is held although only %u runs have failed in a row", job->id, job->failures);
+    if (rec->to == JOB_HELD && by_people)
         check_due(sim, job, record->at_usec, "held");
     job->state = rec->to;
-    for (size_t i = 0; i < rec->n_next && i < job->n_triggers; i++)
+    if (rec->to == JOB_ACTIVE)
+        job->failures = 0;
+    for (size_t i = 0; i < rec->n_next && i < job->n_triggers; i++) {
         job->triggers[i].next_usec = rec->next_usec[i];
+        check_first(sim, job, &job->triggers[i], record->at_usec);
+    }
     if (rec->to == JOB_DELETED) {
         strmap_del(&sim->truth.jobs_by_name, job->name);
         list_del(&job->link);

@@ -9,7 +9,8 @@
 
 enum action {
     ACT_SMALL, ACT_ARRAY, ACT_HUGE, ACT_AFTER, ACT_KEYED, ACT_LATER, ACT_POISON, ACT_APPLY, ACT_START, ACT_CANCEL, ACT_CANCEL_TASKS, ACT_CANCEL_JOB,
-    ACT_HOLD, ACT_RELEASE, ACT_JOB_HOLD, ACT_JOB_RELEASE, ACT_JOB_DELETE, ACT_DRAIN, ACT_UNDRAIN, ACT_REMOVE, ACT_BURST, ACT_TWICE, ACTIONS
+    ACT_HOLD, ACT_RELEASE, ACT_JOB_HOLD, ACT_JOB_RELEASE, ACT_JOB_DELETE, ACT_DRAIN, ACT_UNDRAIN, ACT_REMOVE, ACT_BURST, ACT_TWICE, ACT_RERUN,
+    ACT_RACE, ACTIONS
 };
 _Static_assert((int)ACTIONS <= (int)(sizeof(((struct work_shape *)0)->weights) / sizeof(uint32_t)), "every action has a weight");
 
@@ -60,7 +61,7 @@ static void draw_rules(struct sim *sim, struct prng *prng, struct job_spec *spec
     spec->priority = (int32_t)draw(prng, 3);
 }
 
-static struct job_spec *draw_spec(struct sim *sim, struct prng *prng, uint32_t n_tasks)
+struct job_spec *workload_spec(struct sim *sim, struct prng *prng, uint32_t n_tasks)
 {
     struct job_spec *spec = arena_new(&sim->arena, struct job_spec);
     job_spec_init(spec);
@@ -84,7 +85,7 @@ static struct job_spec *draw_spec(struct sim *sim, struct prng *prng, uint32_t n
     return spec;
 }
 
-static void draw_key(struct sim *sim, struct prng *prng, struct job_spec *spec)
+void workload_key(struct sim *sim, struct prng *prng, struct job_spec *spec)
 {
     // One limit for each key, as people who share a key would agree on.
     uint64_t key = draw(prng, 4);
@@ -129,70 +130,6 @@ static uint32_t array_size(struct prng *prng)
     return 2 + (uint32_t)draw(prng, prng_chance(prng, 200) ? 300 : 30);
 }
 
-// ---- jobs with schedules
-
-static void draw_trigger(struct sim *sim, struct prng *prng, struct trigger *trigger)
-{
-    usec_t now = WALL_BASE_USEC + sim->now;
-    uint64_t kind = draw(prng, 10);
-    trigger->zone = "UTC";
-    if (kind < 4) {
-        trigger->kind = TRIGGER_EVERY;
-        trigger->every_usec = (2 + (usec_t)draw(prng, 300)) * USEC_PER_SEC;
-        trigger->text = arena_printf(&sim->arena, "@every %" PRId64 "s", trigger->every_usec / USEC_PER_SEC);
-    } else if (kind < 5) {
-        trigger->kind = TRIGGER_AT;
-        trigger->at_usec = now + (1 + (usec_t)draw(prng, 600)) * USEC_PER_SEC;
-        trigger->text = "at";
-    } else {
-        static const unsigned steps[] = {1, 1, 2, 5, 15};
-        trigger->kind = TRIGGER_CRON;
-        trigger->cron = (struct cron){.second = 1, .minute = 1, .hour = (1u << 24) - 1, .day_of_month = 0xfffffffe, .month = 0x1ffe, .day_of_week = 0x7f,
-                                      .day_of_month_any = true, .day_of_week_any = true, .hour_wild = true, .minute_wild = true};
-        if (kind < 9) {
-            unsigned step = steps[draw(prng, 5)];
-            trigger->cron.minute = 0;
-            for (unsigned minute = 0; minute < 60; minute += step)
-                trigger->cron.minute |= UINT64_C(1) << minute;
-            trigger->text = arena_printf(&sim->arena, "*/%u * * * *", step);
-        } else {
-            unsigned hour = (unsigned)draw(prng, 24);
-            trigger->cron.hour = 1u << hour;
-            trigger->cron.hour_wild = trigger->cron.minute_wild = false;
-            trigger->text = arena_printf(&sim->arena, "0 %u * * *", hour);
-        }
-    }
-}
-
-static void apply_job(struct sim *sim, struct prng *prng)
-{
-    struct job_spec *spec = draw_spec(sim, prng, prng_chance(prng, 800) ? 1 : 1 + (uint32_t)draw(prng, 6));
-    spec->name = arena_printf(&sim->arena, "job-%" PRIu64, draw(prng, 8));
-    if (prng_chance(prng, 200))
-        draw_key(sim, prng, spec);
-    size_t n = 1 + draw(prng, 2);
-    struct trigger *triggers = arena_array(&sim->arena, struct trigger, n);
-    static const struct pair fixed = {"p", "fixed"};
-    for (size_t i = 0; i < n; i++) {
-        draw_trigger(sim, prng, &triggers[i]);
-        triggers[i].n_params = spec->n_params > 0 && (spec->params->required || prng_chance(prng, 500)) ? 1 : 0;
-        triggers[i].params = &fixed;
-    }
-    spec->triggers = triggers;
-    spec->n_triggers = n;
-    spec->overlap = (enum overlap)draw(prng, 4);
-    if (spec->overlap == OVERLAP_QUEUE && prng_chance(prng, 500))
-        spec->overlap = OVERLAP_QUEUE_ALL;
-    spec->misfire = (enum misfire)draw(prng, 3);
-    if (prng_chance(prng, 300))
-        spec->catch_up_window_usec = USEC_PER_SEC + (usec_t)draw(prng, USEC_PER_HOUR);
-    if (prng_chance(prng, 300))
-        spec->catch_up_max = 1 + (uint32_t)draw(prng, 20);
-    struct request *request = client_request_new(sim, EV_APPLY);
-    spec_pack(&request->packed, spec);
-    client_request(request);
-}
-
 // ---- the rest
 
 static void about_run(struct sim *sim, enum event_kind kind, uint64_t run_id, int to)
@@ -203,7 +140,7 @@ static void about_run(struct sim *sim, enum event_kind kind, uint64_t run_id, in
     client_request(request);
 }
 
-static void about_name(struct sim *sim, enum event_kind kind, const char *name, int to)
+void workload_about(struct sim *sim, enum event_kind kind, const char *name, int to)
 {
     struct request *request = client_request_new(sim, kind);
     snprintf(request->name, sizeof(request->name), "%s", name);
@@ -211,7 +148,7 @@ static void about_name(struct sim *sim, enum event_kind kind, const char *name, 
     client_request(request);
 }
 
-static void start_job(struct sim *sim, struct prng *prng, const char *name)
+void workload_start_job(struct sim *sim, struct prng *prng, const char *name)
 {
     struct request *request = client_request_new(sim, EV_START_JOB);
     snprintf(request->name, sizeof(request->name), "%s", name);
@@ -240,10 +177,27 @@ static void cancel_tasks(struct sim *sim, struct prng *prng)
     client_request(request);
 }
 
+// Does again what an earlier run did, as the API would: with its spec and job, but without what it waited for.
+static void rerun(struct sim *sim, struct prng *prng)
+{
+    uint64_t run_id = some_run(sim, prng);
+    const struct t_run *run = truth_run(sim, run_id);
+    if (run == NULL || run->n_tasks > 1000 || run->poison)
+        return;
+    struct request *request = client_request_new(sim, EV_SUBMIT);
+    buf_add(&request->packed, run->again.data, run->again.len);
+    request->rerun_of = run_id;
+    request->job_id = run->job_id;
+    request->job_version = run->job_version;
+    snprintf(request->key, sizeof(request->key), "k%" PRIu64, ++sim->next_key);
+    snprintf(request->param, sizeof(request->param), "%s", run->param);
+    client_request(request);
+}
+
 // The same submission by two clients at once: one run, two answers.
 static void submit_twice(struct sim *sim, struct prng *prng)
 {
-    struct job_spec *spec = draw_spec(sim, prng, 1 + (uint32_t)draw(prng, 3));
+    struct job_spec *spec = workload_spec(sim, prng, 1 + (uint32_t)draw(prng, 3));
     uint64_t key = ++sim->next_key;
     for (int i = 0; i < 2; i++) {
         struct request *request = client_request_new(sim, EV_SUBMIT);
@@ -256,47 +210,53 @@ static void submit_twice(struct sim *sim, struct prng *prng)
 static void act(struct sim *sim, enum action action, struct prng *prng)
 {
     char job[32], node[32];
-    snprintf(job, sizeof(job), "job-%d", (int)draw(prng, 8));
+    snprintf(job, sizeof(job), "job-%d", (int)draw(prng, WORKLOAD_JOBS));
     snprintf(node, sizeof(node), "n%d", (int)draw(prng, sim->n_nodes - sim->n_clones));
     struct job_spec *spec = NULL;
     switch (action) {
     case ACT_SMALL:
-        submit(sim, prng, draw_spec(sim, prng, 1 + (uint32_t)draw(prng, 3)));
+        submit(sim, prng, workload_spec(sim, prng, 1 + (uint32_t)draw(prng, 3)));
         return;
     case ACT_ARRAY:
-        submit(sim, prng, draw_spec(sim, prng, array_size(prng)));
+        submit(sim, prng, workload_spec(sim, prng, array_size(prng)));
         return;
     case ACT_HUGE:
-        spec = draw_spec(sim, prng, 10000 + (uint32_t)draw(prng, 990000));
+        spec = workload_spec(sim, prng, 10000 + (uint32_t)draw(prng, 990000));
         spec->parallelism = 1 + (uint32_t)draw(prng, 8);
         submit(sim, prng, spec);
         return;
     case ACT_AFTER:
     case ACT_KEYED:
-        spec = draw_spec(sim, prng, 1 + (uint32_t)draw(prng, 4));
+        spec = workload_spec(sim, prng, 1 + (uint32_t)draw(prng, 4));
         if (action == ACT_AFTER)
             draw_after(sim, prng, spec);
         else
-            draw_key(sim, prng, spec);
+            workload_key(sim, prng, spec);
         submit(sim, prng, spec);
         return;
     case ACT_LATER:
-        spec = draw_spec(sim, prng, 1);
-        spec->start_at_usec = WALL_BASE_USEC + sim->now + (usec_t)draw(prng, 600 * USEC_PER_SEC);
+        spec = workload_spec(sim, prng, 1);
+        spec->start_at_usec = sim->wall_base_usec + sim->now + (usec_t)draw(prng, 600 * USEC_PER_SEC);
         if (prng_chance(prng, 300))
             draw_after(sim, prng, spec);
         submit(sim, prng, spec);
         return;
     case ACT_POISON:
-        spec = draw_spec(sim, prng, 1);
+        spec = workload_spec(sim, prng, 1);
         spec->description = "poison";
         submit(sim, prng, spec);
         return;
     case ACT_APPLY:
-        apply_job(sim, prng);
+        workload_apply(sim, prng, (uint32_t)draw(prng, WORKLOAD_JOBS));
+        return;
+    case ACT_RERUN:
+        rerun(sim, prng);
+        return;
+    case ACT_RACE:
+        workload_race(sim, prng);
         return;
     case ACT_START:
-        start_job(sim, prng, job);
+        workload_start_job(sim, prng, job);
         return;
     case ACT_CANCEL:
         about_run(sim, EV_CANCEL, some_run(sim, prng), 0);
@@ -305,7 +265,7 @@ static void act(struct sim *sim, enum action action, struct prng *prng)
         cancel_tasks(sim, prng);
         return;
     case ACT_CANCEL_JOB:
-        about_name(sim, EV_CANCEL_JOB, job, 0);
+        workload_about(sim, EV_CANCEL_JOB, job, 0);
         return;
     case ACT_HOLD:
     case ACT_RELEASE:
@@ -314,18 +274,18 @@ static void act(struct sim *sim, enum action action, struct prng *prng)
     case ACT_JOB_HOLD:
     case ACT_JOB_RELEASE:
     case ACT_JOB_DELETE:
-        about_name(sim, EV_JOB_HOLD, job, action == ACT_JOB_HOLD ? JOB_HELD : action == ACT_JOB_DELETE ? JOB_DELETED : JOB_ACTIVE);
+        workload_about(sim, EV_JOB_HOLD, job, action == ACT_JOB_HOLD ? JOB_HELD : action == ACT_JOB_DELETE ? JOB_DELETED : JOB_ACTIVE);
         return;
     case ACT_DRAIN:
     case ACT_UNDRAIN:
-        about_name(sim, EV_NODE_ADMISSION, node, action == ACT_DRAIN ? ADMIT_CLOSED : ADMIT_OPEN);
+        workload_about(sim, EV_NODE_ADMISSION, node, action == ACT_DRAIN ? ADMIT_CLOSED : ADMIT_OPEN);
         return;
     case ACT_REMOVE:
-        about_name(sim, EV_NODE_REMOVE, node, 0);
+        workload_about(sim, EV_NODE_REMOVE, node, 0);
         return;
     case ACT_BURST:
         for (uint64_t n = 5 + draw(prng, 40); n > 0; n--)
-            submit(sim, prng, draw_spec(sim, prng, 1));
+            submit(sim, prng, workload_spec(sim, prng, 1));
         return;
     case ACT_TWICE:
         submit_twice(sim, prng);
@@ -386,12 +346,12 @@ void workload_heal(struct sim *sim)
 {
     for (size_t i = 0; i < sim->truth.n_nodes; i++)
         if (!sim->truth.nodes[i].removed && sim->truth.nodes[i].closed)
-            about_name(sim, EV_NODE_ADMISSION, sim->truth.nodes[i].name, ADMIT_OPEN);
+            workload_about(sim, EV_NODE_ADMISSION, sim->truth.nodes[i].name, ADMIT_OPEN);
     struct list *pos;
     list_for_each(pos, &sim->truth.jobs_list) {
         const struct t_job *job = list_entry(pos, struct t_job, link);
         if (job->state == JOB_ACTIVE)
-            about_name(sim, EV_JOB_HOLD, job->name, JOB_HELD);
+            workload_about(sim, EV_JOB_HOLD, job->name, JOB_HELD);
     }
     list_for_each(pos, &sim->truth.live) {
         const struct t_run *run = list_entry(pos, struct t_run, link);

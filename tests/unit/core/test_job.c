@@ -378,6 +378,33 @@ static void test_pause_after_failures(void **state)
     world_release(&w);
 }
 
+// An update decides what is due under the old definition first: a run that this starts goes on, and only its end begins the delay.
+static void test_an_update_that_fires_begins_no_delay(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    struct job_spec *spec = every(&w, "chain", USEC_PER_MIN);
+    assert_int_equal(apply(&w, spec), 0);
+    w.wall += USEC_PER_MIN; // due, and nobody looked yet
+    w.mono += USEC_PER_MIN;
+    struct trigger trigger = spec->triggers[0];
+    trigger.kind = TRIGGER_AFTER_END;
+    trigger.every_usec = 30 * USEC_PER_SEC;
+    spec->triggers = &trigger;
+    assert_int_equal(apply(&w, spec), 0);
+    assert_int_equal(job(&w, "chain").n_active, 1);
+    uint64_t run = job(&w, "chain").last_run;
+    assert_int_equal(job(&w, "chain").next_usec, USEC_NEVER);
+    world_pass(&w, 40 * USEC_PER_SEC);
+    world_step(&w, &(struct event){.kind = EV_CANCEL, .request = 1, .cancel = {.run_id = run}});
+    usec_t ended = w.wall;
+    world_pass(&w, 30 * USEC_PER_SEC);
+    assert_int_equal(world_run(&w, job(&w, "chain").last_run).nominal_usec, ended + 30 * USEC_PER_SEC);
+    world_check_replay(&w);
+    world_release(&w);
+}
+
 // The next run comes so long after the end of the last one, whatever ended it, and replay agrees.
 static void test_after_end(void **state)
 {
@@ -448,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_a_schedule_fires_each_instant_once),
         cmocka_unit_test(test_after_end),
+        cmocka_unit_test(test_an_update_that_fires_begins_no_delay),
         cmocka_unit_test(test_a_clock_set_back_brings_no_instant_twice),
         cmocka_unit_test(test_a_job_cannot_wait_for_a_run),
         cmocka_unit_test(test_jitter),
