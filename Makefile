@@ -12,6 +12,8 @@ PYTEST_JOBS ?= 4
 FUZZ_SECONDS ?= 20
 N ?= 100000
 ROUNDS ?= 10
+SIM_FOR ?= 60s
+SCENARIO ?= all
 SEED ?=
 FAULTS ?=
 BENCH ?=
@@ -31,7 +33,7 @@ BLACK_BOX = $(patsubst %/,%,$(sort $(dir $(wildcard tests/unit/tools/test_*.py t
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build test unit asan tidy stories blackbox oracle demo bench fuzz reference install clean
+.PHONY: help deps build test unit asan tidy stories sim blackbox oracle demo bench fuzz reference install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -63,7 +65,8 @@ $(BUILD_FUZZ)/build.ninja: $(BUILD_FILES) | deps
 	-Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false; fi >/dev/null
 	@touch $@
 
-test: deps build unit asan tidy stories ## everything: build, unit tests, sanitizers, house rules, black-box tests, one round of the checker
+test: deps build unit asan tidy stories ## everything: build, unit tests, sanitizers, house rules, black-box tests, fresh seeds, one round of the checker
+	@$(MAKE) --no-print-directory sim SIM_FOR=60s SEED= SCENARIO=all
 	@tests/checker/run.py --rounds 1 --seconds 6
 
 unit: build ## the tests in C
@@ -79,6 +82,9 @@ tidy: ## the house rules
 
 stories: build ## the tests of the program as a whole
 	@$(PYTEST) -n $(PYTEST_JOBS) --dist loadfile $(BLACK_BOX)
+
+sim: build ## fresh seeds of the simulator for SIM_FOR, on all cores (SEED=n plays one, SCENARIO=net keeps to one)
+	@$(MUSTER) sim --scenario $(SCENARIO) $(if $(SEED),--seed $(SEED),--for $(SIM_FOR) --faults --jobs $(JOBS))
 
 blackbox: build ## ROUNDS of real processes under faults, judged from outside (SEED=n repeats, FAULTS=cut,outage picks)
 	@tests/checker/run.py --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS))

@@ -103,8 +103,11 @@ static void add_marks(const struct sim *sim, struct buf *out)
     buf_addc(out, ']');
 }
 
+// Healing ends what lasts.
 static void add_span(const struct sim *sim, struct buf *out, const struct trace_entry *entry, usec_t to)
 {
+    if (sim->healed_usec > entry->at)
+        to = usec_min(to, sim->healed_usec);
     buf_printf(out, "%s[%d,%" PRId64 ",%" PRId64 ",", out->data[out->len - 1] == '[' ? "" : ",\n", lane_of(sim, entry->actor), entry->at, usec_min(to, sim->now));
     add_text(out, entry);
     buf_addc(out, ']');
