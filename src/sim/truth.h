@@ -133,6 +133,7 @@ struct truth {
     uint64_t n_runs, n_live, n_ended, n_archived;
     uint64_t n_tasks; // of runs that the core holds
     usec_t at_usec; // wall time of the last record
+    usec_t fired_usec; // true time at which an instant was decided last
     struct buf log; // every durable record, from the first
     struct arena arena; // of one record
     struct arena lasting;

@@ -49,6 +49,7 @@ static void on_fired(struct sim *sim, const struct record *record)
         return;
     struct t_trigger *trigger = &job->triggers[rec->trigger];
     sim->truth.n_fires++;
+    sim->truth.fired_usec = sim->now;
     hold(sim, INV_HELD, job->state == JOB_ACTIVE, "job %" PRIu64 " fires while it is held", job->id);
     hold(sim, INV_FIRE_NOT_EARLY, rec->nominal_usec <= record->at_usec, "job %" PRIu64 " decides an instant %" PRId64 " usec before it comes", job->id,
          rec->nominal_usec - record->at_usec);
@@ -80,7 +81,8 @@ static void on_fired(struct sim *sim, const struct record *record)
         job->expect_run = rec->run_id;
     hold(sim, INV_FIRES_ACCOUNTED, rec->last_usec < rec->next_usec && rec->last_usec <= record->at_usec && (rec->n_missed > 0) == (rec->last_usec > 0),
          "job %" PRIu64 " tells of %" PRIu64 " missed instants up to %" PRId64, job->id, rec->n_missed, rec->last_usec);
-    if (late && (rec->outcome == FIRE_STARTED || rec->outcome == FIRE_QUEUED))
+    bool missed = record->at_usec - rec->nominal_usec - trigger->rule.jitter_usec > sim->limits.value[LIMIT_MISFIRE_AFTER];
+    if (missed && (rec->outcome == FIRE_STARTED || rec->outcome == FIRE_QUEUED))
         count_late_start(sim, job, record->at_usec);
     job->decided_usec = usec_max(job->decided_usec, usec_max(rec->nominal_usec, rec->last_usec));
     trigger->last_usec = rec->nominal_usec;
@@ -127,7 +129,9 @@ void truth_jobs_healed(struct sim *sim, usec_t wall_usec)
         const struct t_job *job = list_entry(pos, struct t_job, link);
         for (size_t i = 0; i < job->n_triggers && job->state == JOB_ACTIVE; i++) {
             const struct t_trigger *trigger = &job->triggers[i];
-            hold(sim, INV_FIRES_PROMPT, trigger->next_usec > wall_usec - FIRE_PROMPT_USEC - trigger->rule.jitter_usec,
+            // What is made up for goes at its rate, one job after the other.
+            bool made_up = job->misfire != MISFIRE_SKIP && sim->now - sim->truth.fired_usec < FIRE_PROMPT_USEC / 2;
+            hold(sim, INV_FIRES_PROMPT, made_up || trigger->next_usec > wall_usec - FIRE_PROMPT_USEC - trigger->rule.jitter_usec,
                  "the instant %" PRId64 " of job %" PRIu64 " came %" PRId64 " ms before and is not decided", trigger->next_usec, job->id,
                  (wall_usec - trigger->next_usec) / USEC_PER_MSEC);
         }
