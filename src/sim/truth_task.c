@@ -284,7 +284,7 @@ static bool has_clone(const struct sim *sim, const struct node *node)
 }
 
 // A node is given up: nothing that must run once may be alive there, and it must really have been away.
-static void check_lost(struct sim *sim, const struct t_node *lost)
+static void check_lost(struct sim *sim, const struct t_node *lost, usec_t at_usec)
 {
     const struct node *node = machine_of(sim, lost);
     if (node == NULL || has_clone(sim, node))
@@ -302,7 +302,9 @@ static void check_lost(struct sim *sim, const struct t_node *lost)
     // A server whose store has no room can welcome nobody, and is away as well.
     usec_t back_usec = sim->disk.full_until > sim->now ? sim->now : usec_max(server->resumed_usec, sim->disk.full_until);
     bool server_was_away = sim->now - back_usec < grant / 2;
-    bool node_was_there = node->machine_up && !node->suspended && node->agent_up && !node->agent_paused && sim->now - node->apart_usec > grant;
+    // It may have been decided long before, and have waited for room since.
+    usec_t decided_usec = sim->now - usec_max(machine_wall(&server->machine) - at_usec, 0);
+    bool node_was_there = node->machine_up && !node->suspended && node->agent_up && !node->agent_paused && decided_usec - node->apart_usec > grant;
     hold(sim, INV_OUTAGE_KILLS_NONE, !(server_was_away && node_was_there),
          "node %s, which was there all the time, is given up %" PRId64 " ms after the server came back", node->name, (sim->now - back_usec) / USEC_PER_MSEC);
 }
@@ -360,7 +362,7 @@ void truth_node_record(struct sim *sim, const struct record *record)
     node->state = record->node_state.to;
     node->removed = node->state == NODE_REMOVED;
     if (node->state == NODE_LOST)
-        check_lost(sim, node);
+        check_lost(sim, node, record->at_usec);
 }
 
 // ---- what really happens
