@@ -78,6 +78,18 @@ static inline struct list *list_last(const struct list *head)
     return list_empty(head) ? NULL : head->prev;
 }
 
+// Moves all that is in `from` to the end of `head`; `from` is empty afterwards.
+static inline void list_join(struct list *head, struct list *from)
+{
+    if (list_empty(from))
+        return;
+    from->next->prev = head->prev;
+    head->prev->next = from->next;
+    from->prev->next = head;
+    head->prev = from->prev;
+    list_init(from);
+}
+
 // Walks the whole list: for tests and checks only.
 static inline size_t list_len(const struct list *head)
 {

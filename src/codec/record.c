@@ -24,6 +24,9 @@ union body {
     Muster__NodeRegistered node_registered;
     Muster__NodeStateChanged node_state;
     Muster__NodeAdmissionChanged node_admission;
+    Muster__CalendarPut calendar_put;
+    Muster__CalendarDeleted calendar_deleted;
+    Muster__JobRescheduled job_rescheduled;
 };
 
 static void pack_epoch_began(Muster__EpochBegan *m, const struct rec_epoch_began *r)
@@ -44,6 +47,8 @@ static void pack_job_applied(Muster__JobApplied *m, const struct rec_job_applied
     m->spec = pb_bytes(r->packed);
     m->n_next_usec = r->spec->n_triggers;
     m->next_usec = (int64_t *)r->next_usec;
+    m->n_left_out_usec = r->left_out_usec != NULL ? r->spec->n_triggers : 0;
+    m->left_out_usec = (int64_t *)r->left_out_usec;
 }
 
 static void pack_job_state(Muster__JobStateChanged *m, const struct rec_job_state *r)
@@ -54,6 +59,8 @@ static void pack_job_state(Muster__JobStateChanged *m, const struct rec_job_stat
     m->to = (Muster__JobState)r->to;
     m->n_next_usec = r->n_next;
     m->next_usec = (int64_t *)r->next_usec;
+    m->n_left_out_usec = r->left_out_usec != NULL ? r->n_next : 0;
+    m->left_out_usec = (int64_t *)r->left_out_usec;
 }
 
 static void pack_job_fired(Muster__JobFired *m, const struct rec_job_fired *r)
@@ -68,6 +75,8 @@ static void pack_job_fired(Muster__JobFired *m, const struct rec_job_fired *r)
     m->n_missed = r->n_missed;
     m->last_usec = r->last_usec;
     m->next_usec = r->next_usec;
+    m->left_out_usec = r->left_out_usec;
+    m->why = pb_text(r->why);
 }
 
 static void pack_run_submitted(Muster__RunSubmitted *m, const struct rec_run_submitted *r)
@@ -218,6 +227,31 @@ static void pack_run_eligible(Muster__RunEligible *m, const struct rec_run_eligi
     m->run_id = r->run_id;
 }
 
+static void pack_calendar_put(struct arena *arena, Muster__CalendarPut *m, const struct rec_calendar_put *r)
+{
+    must(r->version > 0);
+    muster__calendar_put__init(m);
+    m->version = r->version;
+    m->calendar = arena_new(arena, Muster__Calendar);
+    calendar_pack(arena, m->calendar, r->calendar);
+}
+
+static void pack_calendar_deleted(Muster__CalendarDeleted *m, const struct rec_calendar_deleted *r)
+{
+    muster__calendar_deleted__init(m);
+    m->name = pb_text(r->name);
+}
+
+static void pack_job_rescheduled(Muster__JobRescheduled *m, const struct rec_job_rescheduled *r)
+{
+    muster__job_rescheduled__init(m);
+    m->job_id = r->job_id;
+    m->n_next_usec = r->n_next;
+    m->next_usec = (int64_t *)r->next_usec;
+    m->n_left_out_usec = r->left_out_usec != NULL ? r->n_next : 0;
+    m->left_out_usec = (int64_t *)r->left_out_usec;
+}
+
 static void pack_body(struct arena *arena, union body *b, const struct record *r)
 {
     switch (r->kind) {
@@ -257,6 +291,12 @@ static void pack_body(struct arena *arena, union body *b, const struct record *r
         return pack_node_state(&b->node_state, &r->node_state);
     case REC_NODE_ADMISSION:
         return pack_node_admission(&b->node_admission, &r->node_admission);
+    case REC_CALENDAR_PUT:
+        return pack_calendar_put(arena, &b->calendar_put, &r->calendar_put);
+    case REC_CALENDAR_DELETED:
+        return pack_calendar_deleted(&b->calendar_deleted, &r->calendar_deleted);
+    case REC_JOB_RESCHEDULED:
+        return pack_job_rescheduled(&b->job_rescheduled, &r->job_rescheduled);
     case REC_KINDS:
         break;
     }

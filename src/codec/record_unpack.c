@@ -11,6 +11,15 @@ static int unpack_epoch_began(struct unpacker *u, const Muster__EpochBegan *m, s
     return 0;
 }
 
+// One for each trigger, or none at all.
+static int unpack_left_out(struct unpacker *u, const int64_t *left_out_usec, size_t n, size_t n_triggers, const usec_t **ret)
+{
+    if (n != 0 && n != n_triggers)
+        return unpack_bad(u, "it has %zu instants that are left out for %zu triggers", n, n_triggers);
+    *ret = n != 0 ? left_out_usec : NULL;
+    return 0;
+}
+
 static int unpack_job_applied(struct unpacker *u, const Muster__JobApplied *m, struct rec_job_applied *r)
 {
     r->job_id = m->job_id;
@@ -22,7 +31,7 @@ static int unpack_job_applied(struct unpacker *u, const Muster__JobApplied *m, s
         return rc;
     if (m->n_next_usec != r->spec->n_triggers)
         return unpack_bad(u, "it has %zu next instants for %zu triggers", m->n_next_usec, r->spec->n_triggers);
-    return 0;
+    return unpack_left_out(u, m->left_out_usec, m->n_left_out_usec, m->n_next_usec, &r->left_out_usec);
 }
 
 static int unpack_job_state(struct unpacker *u, const Muster__JobStateChanged *m, struct rec_job_state *r)
@@ -31,7 +40,8 @@ static int unpack_job_state(struct unpacker *u, const Muster__JobStateChanged *m
     r->to = (enum job_state)m->to;
     r->next_usec = m->next_usec;
     r->n_next = m->n_next_usec;
-    return enum_check(u, "job state", m->to, JOB_STATES);
+    int rc = unpack_left_out(u, m->left_out_usec, m->n_left_out_usec, m->n_next_usec, &r->left_out_usec);
+    return rc < 0 ? rc : enum_check(u, "job state", m->to, JOB_STATES);
 }
 
 static int unpack_job_fired(struct unpacker *u, const Muster__JobFired *m, struct rec_job_fired *r)
@@ -45,6 +55,8 @@ static int unpack_job_fired(struct unpacker *u, const Muster__JobFired *m, struc
         .n_missed = m->n_missed,
         .last_usec = m->last_usec,
         .next_usec = m->next_usec,
+        .left_out_usec = m->left_out_usec,
+        .why = text_or_null(m->why),
     };
     return enum_check(u, "fire outcome", m->outcome, FIRE_OUTCOMES);
 }
@@ -209,6 +221,26 @@ static int unpack_node_admission(struct unpacker *u, const Muster__NodeAdmission
     return enum_check(u, "admission", m->to, ADMIT_CLOSED + 1);
 }
 
+static int unpack_calendar_put(struct unpacker *u, const Muster__CalendarPut *m, struct rec_calendar_put *r)
+{
+    r->version = m->version;
+    return m->version == 0 ? unpack_bad(u, "a calendar has the version 0") : calendar_unpack(u, m->calendar, &r->calendar);
+}
+
+static int unpack_calendar_deleted(struct unpacker *u, const Muster__CalendarDeleted *m, struct rec_calendar_deleted *r)
+{
+    r->name = m->name;
+    return 0;
+}
+
+static int unpack_job_rescheduled(struct unpacker *u, const Muster__JobRescheduled *m, struct rec_job_rescheduled *r)
+{
+    r->job_id = m->job_id;
+    r->next_usec = m->next_usec;
+    r->n_next = m->n_next_usec;
+    return unpack_left_out(u, m->left_out_usec, m->n_left_out_usec, m->n_next_usec, &r->left_out_usec);
+}
+
 static int unpack_body(struct unpacker *u, const Muster__Record *m, struct record *r)
 {
     switch (r->kind) {
@@ -248,6 +280,12 @@ static int unpack_body(struct unpacker *u, const Muster__Record *m, struct recor
         return unpack_node_state(u, m->node_state, &r->node_state);
     case REC_NODE_ADMISSION:
         return unpack_node_admission(u, m->node_admission, &r->node_admission);
+    case REC_CALENDAR_PUT:
+        return unpack_calendar_put(u, m->calendar_put, &r->calendar_put);
+    case REC_CALENDAR_DELETED:
+        return unpack_calendar_deleted(u, m->calendar_deleted, &r->calendar_deleted);
+    case REC_JOB_RESCHEDULED:
+        return unpack_job_rescheduled(u, m->job_rescheduled, &r->job_rescheduled);
     case REC_KINDS:
         break;
     }

@@ -7,6 +7,68 @@
 #include "base/assert.h"
 #include "codec/spec.h"
 
+void calendar_pack(struct arena *arena, Muster__Calendar *message, const struct calendar *calendar)
+{
+    must(calendar_fault(calendar) == NULL);
+    size_t n = calendar->n_dates;
+    int32_t *first = arena_array(arena, int32_t, n);
+    uint32_t *span = arena_array(arena, uint32_t, n), *label = arena_array(arena, uint32_t, n);
+    muster__calendar__init(message);
+    message->name = pb_text(calendar->name);
+    message->description = pb_text(calendar->description);
+    message->labels = arena_array(arena, char *, n);
+    for (size_t i = 0; i < n; i++) {
+        const struct calendar_dates *dates = &calendar->dates[i];
+        first[i] = dates->first_day;
+        span[i] = (uint32_t)(dates->last_day - dates->first_day);
+        if (dates->label == NULL)
+            continue;
+        if (message->n_labels == 0 || strcmp(message->labels[message->n_labels - 1], dates->label) != 0)
+            message->labels[message->n_labels++] = pb_text(dates->label);
+        label[i] = (uint32_t)message->n_labels;
+    }
+    message->first = column32_pack(arena, &message->n_first, first, sizeof(*first), n, COLUMN_KEY);
+    message->span = column32_pack(arena, &message->n_span, span, sizeof(*span), n, COLUMN_PLAIN);
+    message->label = column32_pack(arena, &message->n_label, label, sizeof(*label), n, COLUMN_PLAIN);
+}
+
+// The columns of the dates, each of which n entries long is asked for.
+struct date_columns {
+    uint32_t span, label;
+};
+
+int calendar_unpack(struct unpacker *u, const Muster__Calendar *from, const struct calendar **ret_calendar)
+{
+    if (from == NULL)
+        return unpack_bad(u, "it has no calendar");
+    size_t n = from->n_first;
+    int rc = entries_check(u, n);
+    if (rc < 0)
+        return rc;
+    const uint32_t *first = key32_unpack(from->first, n);
+    struct date_columns *columns = arena_array(u->arena, struct date_columns, n);
+    struct calendar_dates *dates = arena_array(u->arena, struct calendar_dates, n);
+    rc = column32_unpack(u, "span", from->span, from->n_span, &columns->span, sizeof(*columns), n, COLUMN_PLAIN);
+    if (rc == 0)
+        rc = column32_unpack(u, "label", from->label, from->n_label, &columns->label, sizeof(*columns), n, COLUMN_PLAIN);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        if (first[i] > CALENDAR_DAY_LAST || columns[i].span > CALENDAR_DAY_LAST - first[i] || columns[i].label > from->n_labels)
+            return unpack_bad(u, "a date of a calendar is out of its range");
+        dates[i] = (struct calendar_dates){.first_day = (int32_t)first[i], .last_day = (int32_t)(first[i] + columns[i].span)};
+        if (columns[i].label > 0)
+            dates[i].label = from->labels[columns[i].label - 1];
+    }
+    if (rc < 0)
+        return rc;
+    struct calendar *calendar = arena_new(u->arena, struct calendar);
+    *calendar = (struct calendar){.name = from->name, .description = text_or_null(from->description), .dates = dates, .n_dates = n};
+    const char *fault = calendar_fault(calendar);
+    if (fault != NULL)
+        return unpack_bad(u, "%s", fault);
+    *ret_calendar = calendar;
+    return 0;
+}
+
 void node_info_pack(struct arena *arena, Muster__NodeInfo *message, const struct node_info *info)
 {
     must(needs_sorted(info->capacity, info->n_capacity));

@@ -13,6 +13,10 @@ void node_info_pack(struct arena *, Muster__NodeInfo *, const struct node_info *
 // `from` may be NULL (the field is missing), which is an error.
 int node_info_unpack(struct unpacker *, const Muster__NodeInfo *from, struct node_info *ret_info);
 
+void calendar_pack(struct arena *, Muster__Calendar *, const struct calendar *);
+// `from` may be NULL (the field is missing), which is an error.
+int calendar_unpack(struct unpacker *, const Muster__Calendar *from, const struct calendar **ret_calendar);
+
 // The n ends, `stride_bytes` apart from `first` on.
 void attempt_ends_pack(struct arena *, Muster__AttemptEnds *, const struct attempt_end *first, size_t stride_bytes, size_t n);
 // Fills the zeroed ends; their number is from->n_fence, at most UNPACK_ENTRIES_MAX.

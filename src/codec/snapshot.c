@@ -18,6 +18,7 @@ union body {
     Muster__SnapRun run;
     Muster__SnapTask task;
     Muster__SnapKey key;
+    Muster__SnapCalendar calendar;
 };
 
 void snapshot_begin(struct buf *buf)
@@ -63,6 +64,9 @@ static void pack_job(Muster__SnapJob *m, const struct snap_job *s)
     m->failures = s->failures;
     m->applied_usec = s->applied_usec;
     m->first_usec = s->first_usec;
+    m->n_left_out_usec = m->n_planned_seq = s->left_out_usec != NULL ? s->n_next : 0;
+    m->left_out_usec = (int64_t *)s->left_out_usec;
+    m->planned_seq = (uint64_t *)s->planned_seq;
 }
 
 static void pack_node(struct arena *arena, Muster__SnapNode *m, const struct snap_node *s)
@@ -144,6 +148,17 @@ static void pack_key(Muster__SnapKey *m, const struct snap_key *s)
     m->until_usec = s->until_usec;
 }
 
+static void pack_calendar(struct arena *arena, Muster__SnapCalendar *m, const struct snap_calendar *s)
+{
+    must(s->version > 0);
+    muster__snap_calendar__init(m);
+    m->calendar = arena_new(arena, Muster__Calendar);
+    calendar_pack(arena, m->calendar, s->calendar);
+    m->version = s->version;
+    m->put_usec = s->put_usec;
+    m->put_seq = s->put_seq;
+}
+
 void snapshot_item_pack(struct buf *buf, const struct snapshot_item *item)
 {
     must(buf != NULL && item != NULL);
@@ -173,6 +188,9 @@ void snapshot_item_pack(struct buf *buf, const struct snapshot_item *item)
         break;
     case SNAP_KEY:
         pack_key(&body.key, &item->key);
+        break;
+    case SNAP_CALENDAR:
+        pack_calendar(&arena, &body.calendar, &item->calendar);
         break;
     case SNAP_KINDS:
         unreachable();

@@ -44,7 +44,13 @@ static int unpack_job(struct unpacker *u, const Muster__SnapJob *m, struct snap_
         rc = spec_unpack_in(u, s->packed, &s->spec);
     if (rc == 0 && s->n_next != s->spec->n_triggers)
         rc = unpack_bad(u, "it has %zu next instants for %zu triggers", s->n_next, s->spec->n_triggers);
-    return rc;
+    if (rc < 0 || (m->n_left_out_usec == 0 && m->n_planned_seq == 0))
+        return rc;
+    if (m->n_left_out_usec != s->n_next || m->n_planned_seq != s->n_next)
+        return unpack_bad(u, "it has %zu instants that are left out for %zu triggers", m->n_left_out_usec, s->n_next);
+    s->left_out_usec = m->left_out_usec;
+    s->planned_seq = m->planned_seq;
+    return 0;
 }
 
 static int unpack_node(struct unpacker *u, const Muster__SnapNode *m, struct snap_node *s)
@@ -131,6 +137,14 @@ static int unpack_key(struct unpacker *u, const Muster__SnapKey *m, struct snap_
     return 0;
 }
 
+static int unpack_calendar(struct unpacker *u, const Muster__SnapCalendar *m, struct snap_calendar *s)
+{
+    s->version = m->version;
+    s->put_usec = m->put_usec;
+    s->put_seq = m->put_seq;
+    return m->version == 0 ? unpack_bad(u, "a calendar has the version 0") : calendar_unpack(u, m->calendar, &s->calendar);
+}
+
 static int unpack_body(struct unpacker *u, const Muster__SnapshotItem *m, struct snapshot_item *item)
 {
     switch (item->kind) {
@@ -148,6 +162,8 @@ static int unpack_body(struct unpacker *u, const Muster__SnapshotItem *m, struct
         return unpack_task(u, m->task, &item->task);
     case SNAP_KEY:
         return unpack_key(u, m->key, &item->key);
+    case SNAP_CALENDAR:
+        return unpack_calendar(u, m->calendar, &item->calendar);
     case SNAP_KINDS:
         break;
     }

@@ -3,16 +3,19 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/sort.h"
 #include "base/str.h"
 #include "base/tz.h"
 #include "codec/cron_text.h"
+#include "codec/names.h"
 #include "codec/spec_read.h"
 #include "model/schedule.h"
 
 // Bounds of one entry, against each other and against what it is.
 static void check_bounds(struct spec_reader *reader, const struct place *at)
 {
-    static const enum field_id bounds[] = {FIELD_SCHEDULE_FROM, FIELD_SCHEDULE_UNTIL, FIELD_SCHEDULE_BETWEEN, FIELD_SCHEDULE_JITTER};
+    static const enum field_id bounds[] = {FIELD_SCHEDULE_FROM, FIELD_SCHEDULE_UNTIL, FIELD_SCHEDULE_BETWEEN, FIELD_SCHEDULE_JITTER,
+                                           FIELD_SCHEDULE_EXCLUDE, FIELD_SCHEDULE_INCLUDE};
     const struct trigger *trigger = reader->trigger;
     for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
         if ((trigger->kind == TRIGGER_AT || trigger->kind == TRIGGER_AFTER_END) && reader->given[bounds[i]].node != NULL)
@@ -31,7 +34,7 @@ static void read_trigger_map(struct spec_reader *reader, const struct place *at)
     static const enum field_id kinds[] = {FIELD_SCHEDULE_CRON, FIELD_SCHEDULE_QUARTZ, FIELD_SCHEDULE_EVERY, FIELD_SCHEDULE_AT, FIELD_SCHEDULE_AFTER_END};
     enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
     static const enum field_id others[] = {FIELD_SCHEDULE_ZONE, FIELD_SCHEDULE_FROM, FIELD_SCHEDULE_UNTIL, FIELD_SCHEDULE_BETWEEN, FIELD_SCHEDULE_JITTER,
-                                           FIELD_SCHEDULE_PARAMS};
+                                           FIELD_SCHEDULE_PARAMS, FIELD_SCHEDULE_EXCLUDE, FIELD_SCHEDULE_INCLUDE};
     for (size_t i = 0; i < KINDS; i++)
         reader->given[kinds[i]].node = NULL;
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
@@ -45,7 +48,8 @@ static void read_trigger_map(struct spec_reader *reader, const struct place *at)
         spec_bad(reader, at, "one of cron, every and at is missing");
     else if (n > 1)
         spec_bad(reader, at, "only one of cron, every and at may be given; make it a list");
-    else if (reader->given[FIELD_SCHEDULE_ZONE].node != NULL && !wall_times && reader->given[FIELD_SCHEDULE_BETWEEN].node == NULL)
+    else if (reader->given[FIELD_SCHEDULE_ZONE].node != NULL && !wall_times && reader->given[FIELD_SCHEDULE_BETWEEN].node == NULL &&
+             reader->given[FIELD_SCHEDULE_EXCLUDE].node == NULL && reader->given[FIELD_SCHEDULE_INCLUDE].node == NULL)
         spec_bad_said(reader, &reader->given[FIELD_SCHEDULE_ZONE], "a zone belongs to cron; every needs none, and at holds its own");
     else
         check_bounds(reader, at);
@@ -217,6 +221,47 @@ void spec_field_CATCH_UP_MAX(struct spec_reader *reader, const struct place *at)
     int64_t value = 0;
     if (spec_read_number(reader, at, 1, reader->limits->value[LIMIT_MISSED_FIRES], &value))
         reader->spec->catch_up_max = (uint32_t)value;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+// Names of calendars, sorted; whether there are such calendars is known where the job is stored.
+static void read_calendars(struct spec_reader *reader, const struct place *at, const char *const **ret_names, uint32_t *ret_n)
+{
+    must(reader->trigger != NULL);
+    size_t n = spec_list_len(at);
+    if (n == 0 || n > CALENDAR_NAMES_MAX) {
+        spec_bad(reader, at, n == 0 ? "it names no calendar" : "%zu names are too many", n);
+        return;
+    }
+    const char **names = arena_array(reader->arena, const char *, n);
+    for (size_t i = 0; i < n; i++) {
+        struct place item = spec_list_at(reader, at, i);
+        names[i] = spec_read_checked(reader, &item, name_problem);
+        if (names[i] == NULL)
+            return;
+    }
+    sort_items(names, n, sizeof(*names), by_text);
+    for (size_t i = 1; i < n; i++)
+        if (str_eq(names[i - 1], names[i])) {
+            spec_bad_said(reader, at, "'%.60s' is named twice", names[i]);
+            return;
+        }
+    *ret_names = names;
+    *ret_n = (uint32_t)n;
+}
+
+void spec_field_SCHEDULE_EXCLUDE(struct spec_reader *reader, const struct place *at)
+{
+    read_calendars(reader, at, &reader->trigger->exclude, &reader->trigger->n_exclude);
+}
+
+void spec_field_SCHEDULE_INCLUDE(struct spec_reader *reader, const struct place *at)
+{
+    read_calendars(reader, at, &reader->trigger->include, &reader->trigger->n_include);
 }
 
 void spec_field_PAUSE_AFTER(struct spec_reader *reader, const struct place *at)

@@ -205,6 +205,16 @@ static void put_times(struct json_put *json, const struct job_spec *spec, const 
         put_size(json, "log_limit", spec->log_bytes_max);
 }
 
+static void put_names(struct json_put *json, const char *key, const char *const *names, size_t n)
+{
+    if (n == 0)
+        return;
+    json_put_open(json, key, '[');
+    for (size_t i = 0; i < n; i++)
+        json_put_text(json, NULL, names[i]);
+    json_put_close(json, ']');
+}
+
 static void put_bounds(struct json_put *json, const struct trigger *trigger)
 {
     if (trigger->from_usec != 0)
@@ -221,6 +231,8 @@ static void put_bounds(struct json_put *json, const struct trigger *trigger)
     if (trigger->jitter_usec > 0)
         put_duration(json, "jitter", trigger->jitter_usec);
     put_pairs(json, "params", trigger->params, trigger->n_params);
+    put_names(json, "exclude", trigger->exclude, trigger->n_exclude);
+    put_names(json, "include", trigger->include, trigger->n_include);
 }
 
 static void put_params(struct json_put *json, const struct job_spec *spec)
@@ -256,7 +268,7 @@ static void put_schedule(struct json_put *json, const struct job_spec *spec, con
             }
             const char *kind = trigger->kind == TRIGGER_AT ? "at" : trigger->quartz ? "quartz" : "cron";
             json_put_text(json, kind, trigger->text);
-            if (trigger->kind == TRIGGER_CRON || trigger->has_between)
+            if (trigger->kind == TRIGGER_CRON || trigger->has_between || trigger->n_exclude + trigger->n_include > 0)
                 json_put_text(json, "zone", trigger->zone);
             put_bounds(json, trigger);
             json_put_close(json, '}');

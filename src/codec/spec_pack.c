@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "codec/codec.h"
 #include "codec/spec.h"
+#include "model/calendar.h"
 #include "proto/job.pb-c.h"
 
 static const char *const default_name = "default";
@@ -37,6 +38,14 @@ static const char *cron_fault(const struct cron *cron)
     return fits ? NULL : "a cron set has a value out of its range";
 }
 
+static bool names_sorted(const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (names[i][0] == '\0' || (i > 0 && strcmp(names[i - 1], names[i]) >= 0))
+            return false;
+    return true;
+}
+
 static const char *trigger_fault(const struct trigger *trigger)
 {
     if (!pairs_sorted(trigger->params, trigger->n_params))
@@ -46,6 +55,12 @@ static const char *trigger_fault(const struct trigger *trigger)
     if (trigger->between_first_sec < 0 || trigger->between_first_sec > 86400 || trigger->between_last_sec < 0
         || trigger->between_last_sec > 86400)
         return "a window of the day is longer than a day";
+    if (trigger->n_exclude > CALENDAR_NAMES_MAX || trigger->n_include > CALENDAR_NAMES_MAX)
+        return "a trigger has too many calendars";
+    if (!names_sorted(trigger->exclude, trigger->n_exclude) || !names_sorted(trigger->include, trigger->n_include))
+        return "the calendars of a trigger are not sorted by name";
+    if (trigger->n_exclude + trigger->n_include > 0 && trigger->kind != TRIGGER_CRON && trigger->kind != TRIGGER_EVERY)
+        return "a trigger without a rhythm has calendars";
     switch (trigger->kind) {
     case TRIGGER_CRON:
         return cron_fault(&trigger->cron);
@@ -281,6 +296,10 @@ static void pack_triggers(struct arena *arena, Muster__JobSpec *message, const s
         item[i].jitter_usec = trigger->jitter_usec;
         item[i].n_params = trigger->n_params;
         item[i].params = trigger->n_params > 0 ? pack_pairs(arena, trigger->params, trigger->n_params) : NULL;
+        item[i].n_exclude = trigger->n_exclude;
+        item[i].exclude = (char **)trigger->exclude;
+        item[i].n_include = trigger->n_include;
+        item[i].include = (char **)trigger->include;
         message->triggers[i] = &item[i];
     }
 }

@@ -91,6 +91,10 @@ static const struct trigger *unpack_triggers(struct arena *arena, Muster__Trigge
             .jitter_usec = from[i]->jitter_usec,
             .n_params = from[i]->n_params,
             .params = unpack_pairs(arena, from[i]->params, from[i]->n_params),
+            .exclude = (const char *const *)from[i]->exclude,
+            .n_exclude = (uint32_t)from[i]->n_exclude,
+            .include = (const char *const *)from[i]->include,
+            .n_include = (uint32_t)from[i]->n_include,
         };
         if (from[i]->cron != NULL)
             unpack_cron(from[i]->cron, &trigger[i].cron);

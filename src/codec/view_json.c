@@ -218,6 +218,44 @@ void view_json_job(struct buf *out, const struct job_view *view, const struct jo
     json_put_close(&json, '}');
 }
 
+static void put_dates(struct json_put *json, const struct calendar *calendar)
+{
+    char day[16];
+    json_put_open(json, "dates", '[');
+    for (size_t i = 0; i < calendar->n_dates; i++) {
+        const struct calendar_dates *dates = &calendar->dates[i];
+        bool one = dates->first_day == dates->last_day;
+        json_put_open(json, NULL, '{');
+        json_put_text(json, one ? "date" : "from", date_format(day, dates->first_day));
+        if (!one)
+            json_put_text(json, "to", date_format(day, dates->last_day));
+        if (dates->label != NULL)
+            json_put_text(json, "label", dates->label);
+        json_put_close(json, '}');
+    }
+    json_put_close(json, ']');
+}
+
+void view_json_calendar(struct json_put *json, const struct calendar_view *view, bool dates)
+{
+    must(view != NULL);
+    json_put_open(json, NULL, '{');
+    json_put_text(json, "name", view->calendar.name);
+    json_put_u64(json, "version", view->version);
+    json_put_time(json, "put_at", view->put_usec);
+    json_put_text(json, "description", view->calendar.description);
+    json_put_u64(json, "n_dates", view->calendar.n_dates);
+    json_put_u64(json, "schedules", view->n_schedules);
+    if (dates) {
+        json_put_open(json, "jobs", '[');
+        for (size_t i = 0; i < view->n_jobs; i++)
+            json_put_text(json, NULL, view->jobs[i]);
+        json_put_close(json, ']');
+        put_dates(json, &view->calendar);
+    }
+    json_put_close(json, '}');
+}
+
 void view_json_why(struct buf *out, const struct why_view *view)
 {
     must(view != NULL);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "codec/json_put.h"
 #include "codec/spec_errors.h"
 #include "model/view.h"
 
@@ -18,6 +19,8 @@ void view_json_task(struct buf *out, const struct task_view *view);
 void view_json_node(struct buf *out, const struct node_view *view);
 // spec: of this version, for its schedules, and as the member "spec" if with_spec; may be NULL when it is not known.
 void view_json_job(struct buf *out, const struct job_view *view, const struct job_spec *spec, bool with_spec);
+// dates: its dates and the jobs that name it, too. What stands under "dates" can be given back as a calendar.
+void view_json_calendar(struct json_put *json, const struct calendar_view *view, bool dates);
 void view_json_why(struct buf *out, const struct why_view *view);
 
 // A spec in the form of a job file; what has its default is left out. Parsing it again as SPEC_JOB gives the same spec.

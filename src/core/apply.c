@@ -31,6 +31,9 @@ static apply_function *const functions[REC_KINDS] = {
     [REC_NODE_REGISTERED] = apply_node_registered,
     [REC_NODE_STATE] = apply_node_state,
     [REC_NODE_ADMISSION] = apply_node_admission,
+    [REC_CALENDAR_PUT] = apply_calendar_put,
+    [REC_CALENDAR_DELETED] = apply_calendar_deleted,
+    [REC_JOB_RESCHEDULED] = apply_job_rescheduled,
 };
 
 void core_apply(struct core *core, const struct record *record)

@@ -26,6 +26,7 @@ static void job_set_triggers(struct core *core, struct job *job, const struct jo
         made[i].rule = trigger_intern(core, &spec->triggers[i]);
         made[i].next_usec = next_usec[i];
     }
+    days_detach(core, job);
     job_free_triggers(core, job);
     job->one = one;
     job->triggers = made == &one ? &job->one : made;
@@ -94,6 +95,7 @@ void apply_job(struct core *core, const struct record *record)
     job->pause_after = rec->spec->pause_after;
     job->failures = 0;
     job_set_triggers(core, job, rec->spec, rec->next_usec);
+    days_attach(core, job, rec->spec, rec->left_out_usec, NULL);
     job_arm(core, job);
 }
 
@@ -106,6 +108,7 @@ static void job_delete(struct core *core, struct job *job)
         list_del(&run->in_job);
     }
     catch_up_end(core, job);
+    days_detach(core, job);
     job_free_triggers(core, job);
     if (heap_contains(&job->timer))
         heap_remove(&core->job_timers, &job->timer);
@@ -132,6 +135,7 @@ void apply_job_state(struct core *core, const struct record *record)
         job->failures = 0;
         for (size_t i = 0; i < rec->n_next; i++)
             job->triggers[i].next_usec = rec->next_usec[i];
+        days_planned(core, job, rec->left_out_usec);
     }
     job_arm(core, job);
 }
@@ -170,6 +174,12 @@ void apply_job_fired(struct core *core, const struct record *record)
     must(job != NULL);
     must(rec->trigger < job->n_triggers);
     struct job_trigger *trigger = &job->triggers[rec->trigger];
+    days_fired(core, job, rec);
+    if (rec->outcome == FIRE_SKIPPED_CALENDAR) { // that is said beside the instant that is due next
+        must(rec->next_usec == trigger->next_usec);
+        job->decided_usec = usec_max(job->decided_usec, rec->last_usec);
+        return;
+    }
     must(rec->next_usec > usec_max(rec->nominal_usec, rec->last_usec));
     trigger->next_usec = rec->next_usec;
     job->decided_usec = usec_max(job->decided_usec, usec_max(rec->nominal_usec, rec->last_usec));
@@ -192,6 +202,7 @@ struct job *job_load(struct core *core, const struct snap_job *snap)
     job->failures = snap->failures;
     must(snap->n_next == snap->spec->n_triggers);
     job_set_triggers(core, job, snap->spec, snap->next_usec);
+    days_attach(core, job, snap->spec, snap->left_out_usec, snap->planned_seq);
     return job;
 }
 
@@ -202,6 +213,7 @@ void job_load_done(struct core *core, struct job *job)
 
 void job_free(struct core *core, struct job *job)
 {
+    days_detach(core, job);
     job_free_triggers(core, job);
     mem_free(job->catch_up); // its heap was given up before
     mem_free(job);

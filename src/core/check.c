@@ -181,4 +181,5 @@ void core_check(const struct core *core)
     check_dependencies(core);
     check_jobs(core);
     check_numbers(core);
+    check_calendars(core);
 }

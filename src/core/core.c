@@ -30,6 +30,7 @@ struct core *core_new(const struct core_options *options)
     struct heap *heaps[] = {&core->run_timers, &core->task_timers, &core->job_timers, &core->leases, &core->turns, &core->ready_classes};
     for (size_t i = 0; i < sizeof(heaps) / sizeof(*heaps); i++)
         heap_init(heaps[i]);
+    calendars_init(&core->calendars);
     pool_init(&core->run_pool, sizeof(struct run));
     pool_init(&core->task_pool, sizeof(struct task));
     prng_init(&core->prng, options->seed);
@@ -80,6 +81,7 @@ static void free_small(struct core *core)
     struct list *pos, *tmp;
     list_for_each_safe(pos, tmp, &core->jobs_by_id)
         job_free(core, list_entry(pos, struct job, all));
+    calendars_release(&core->calendars);
     list_for_each_safe(pos, tmp, &core->idempotency_by_time) {
         struct idempotency *entry = list_entry(pos, struct idempotency, all);
         mem_free(entry->key);
@@ -135,6 +137,8 @@ static decide_function *const functions[EV_KINDS] = {
     [EV_NODE_ADMISSION] = on_node_admission,
     [EV_NODE_REMOVE] = on_node_remove,
     [EV_ARCHIVED] = on_archived,
+    [EV_CALENDAR_PUT] = on_calendar_put,
+    [EV_CALENDAR_DELETE] = on_calendar_delete,
 };
 
 void core_step(struct core *core, const struct event *event, struct outbox *out)
@@ -159,6 +163,8 @@ static usec_t until(const struct heap *heap, usec_t now, usec_t most)
 
 usec_t core_deadline(const struct core *core, usec_t wall_usec, usec_t mono_usec)
 {
+    if (!list_empty(&core->calendars.stale))
+        return 0;
     usec_t wait = USEC_NEVER;
     wait = until(&core->run_timers, wall_usec, wait);
     wait = until(&core->task_timers, wall_usec, wait);

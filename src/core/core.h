@@ -83,6 +83,13 @@ int core_check_job(const struct core *, const struct job_spec *, struct bytes pa
 int core_view_job(const struct core *, const char *namespace_name, const char *name, struct arena *, struct job_view *ret_view);
 // Jobs in order of id, after `after`, at most max.
 size_t core_view_jobs(const struct core *, uint64_t after, size_t max, struct arena *, struct job_view **ret_views);
+int core_view_calendar(const struct core *, const char *name, struct arena *, struct calendar_view *ret_view);
+// Calendars in order of their names, after `after` (NULL: from the first), at most max; without their dates and jobs.
+size_t core_view_calendars(const struct core *, const char *after, size_t max, struct arena *, struct calendar_view **ret_views);
+// The days that a trigger leaves out by its calendars as they are now. ERR_INVALID when there is no such calendar.
+int core_view_left_out(const struct core *, const struct trigger *, struct arena *, struct day_set *ret, struct err *);
+// Why it leaves out a day, as calendar_why() says it with labels; NULL: it does not.
+const char *core_view_why_left_out(const struct core *, const struct trigger *, int32_t day, struct arena *);
 int core_view_node(const struct core *, const char *name, struct arena *, struct node_view *ret_view);
 size_t core_view_nodes(const struct core *, struct arena *, struct node_view **ret_views);
 // index: UINT32_MAX for the run's next task.

@@ -20,6 +20,7 @@ struct fire {
     usec_t nominal_usec;
     enum fire_outcome outcome;
     usec_t next_usec;
+    usec_t left_out_usec; // the first instant that calendars leave out before it; USEC_NEVER: none
     uint64_t n_missed;
     usec_t last_usec;
 };
@@ -39,6 +40,7 @@ static void emit_fired(struct decision *d, const struct fire *fire)
                                 .n_missed = fire->n_missed,
                                 .last_usec = fire->last_usec,
                                 .next_usec = fire->next_usec,
+                                .left_out_usec = fire->left_out_usec != USEC_NEVER ? fire->left_out_usec : 0,
                             }};
     decide_emit(d, &record);
 }
@@ -103,30 +105,42 @@ static void decide_after_end(struct decision *d, struct fire *fire)
     start_run(d, fire);
 }
 
-static usec_t next_after(const struct fire *fire, usec_t after)
+static void find_next(const struct core *core, struct fire *fire, usec_t after)
 {
-    return trigger_next(fire->trigger, fire->job->first_usec, after);
+    fire->next_usec = trigger_next(core, fire->job, fire->which, after, &fire->left_out_usec);
+}
+
+// Instants in after < t <= upto that calendars do not leave out.
+static int64_t count_open(const struct core *core, const struct fire *fire, usec_t after, usec_t upto)
+{
+    return schedule_count_open(fire->trigger->rule, trigger_zone(fire->trigger->rule), fire->job->first_usec, days_left_out(core, fire->job, fire->which), after,
+                               upto);
+}
+
+// The first of the last n of them.
+static usec_t newest_open(const struct core *core, const struct fire *fire, usec_t after, usec_t upto, int64_t n)
+{
+    return schedule_newest_open(fire->trigger->rule, trigger_zone(fire->trigger->rule), fire->job->first_usec, days_left_out(core, fire->job, fire->which), after,
+                                upto, n);
 }
 
 // Tells of the instant `from` and all behind it up to and including upto as missed. `from` counts although the zone's rules may have changed
 // since it was found.
-static void tell_missed(struct fire *fire, usec_t from, usec_t upto)
+static void tell_missed(struct decision *d, struct fire *fire, usec_t from, usec_t upto)
 {
-    const struct trigger *rule = fire->trigger->rule;
-    const struct tz *tz = trigger_zone(fire->trigger->rule);
-    usec_t first = fire->job->first_usec;
     must(from <= upto);
-    int64_t n = schedule_count(rule, tz, first, from, upto);
+    int64_t n = count_open(d->core, fire, from, upto);
     fire->n_missed = 1 + (uint64_t)n;
-    fire->last_usec = n > 0 ? schedule_newest(rule, tz, first, from, upto, 1) : from;
-    fire->next_usec = next_after(fire, upto);
+    fire->last_usec = n > 0 ? newest_open(d->core, fire, from, upto, 1) : from;
+    find_next(d->core, fire, upto);
+    decide_left_out_between(d, fire->job, fire->which, fire->nominal_usec, upto + 1);
 }
 
 // One record for the instants from the due one on up to and including upto.
 static void skip_range(struct decision *d, struct fire *fire, enum fire_outcome outcome, usec_t upto)
 {
     fire->outcome = outcome;
-    tell_missed(fire, fire->nominal_usec, upto);
+    tell_missed(d, fire, fire->nominal_usec, upto);
     emit_fired(d, fire);
 }
 
@@ -144,11 +158,10 @@ static usec_t first_made_up(const struct core *core, const struct fire *fire, us
     }
     if (most == 0)
         return USEC_NEVER;
-    const struct trigger *rule = fire->trigger->rule;
     usec_t nominal = fire->nominal_usec, oldest = window > 0 ? usec_sub(now, window) : nominal;
-    if (nominal >= oldest && schedule_count(rule, trigger_zone(fire->trigger->rule), job->first_usec, nominal, now) < most)
+    if (nominal >= oldest && count_open(core, fire, nominal, now) < most)
         return nominal;
-    return schedule_newest(rule, trigger_zone(fire->trigger->rule), job->first_usec, usec_max(nominal, oldest - 1), now, most);
+    return newest_open(core, fire, usec_max(nominal, oldest - 1), now, most);
 }
 
 // An instant was missed. False: it waits for its turn to be made up for.
@@ -173,9 +186,9 @@ static bool decide_missed(struct decision *d, struct fire *fire, bool no_turn)
     fire->outcome = outcome_of(core, job);
     if (starts_run(fire->outcome) && !no_turn && !catch_up_turn(core, job, d->event->mono_usec))
         return false;
-    fire->next_usec = next_after(fire, fire->nominal_usec);
+    find_next(core, fire, fire->nominal_usec);
     if (job->misfire == MISFIRE_ONCE && fire->next_usec <= now)
-        tell_missed(fire, fire->next_usec, now);
+        tell_missed(d, fire, fire->next_usec, now);
     start_run(d, fire);
     return true;
 }
@@ -194,16 +207,17 @@ static bool was_missed(const struct core *core, const struct job *job, const str
 static bool decide_fire(struct decision *d, struct job *job, uint32_t which, bool no_turn)
 {
     const struct job_trigger *trigger = &job->triggers[which];
-    struct fire fire = {.job = job, .which = which, .trigger = trigger, .nominal_usec = trigger->next_usec};
+    struct fire fire = {.job = job, .which = which, .trigger = trigger, .nominal_usec = trigger->next_usec, .left_out_usec = USEC_NEVER};
     must(fire.nominal_usec <= d->event->wall_usec);
     if (trigger->rule->kind == TRIGGER_AFTER_END) {
         decide_after_end(d, &fire);
         return true;
     }
+    decide_left_out(d, job, which, fire.nominal_usec);
     if (was_missed(d->core, job, trigger, d->event->wall_usec))
         return decide_missed(d, &fire, no_turn);
     fire.outcome = outcome_of(d->core, job);
-    fire.next_usec = next_after(&fire, fire.nominal_usec);
+    find_next(d->core, &fire, fire.nominal_usec);
     start_run(d, &fire);
     return true;
 }
@@ -223,6 +237,7 @@ static const struct job_trigger *first_due(const struct job *job, usec_t now, bo
 
 void decide_due_fires(struct decision *d, struct job *job)
 {
+    decide_job_stale(d, job);
     for (int fires = 0; fires < FIRES_PER_TICK; fires++) {
         const struct job_trigger *due = first_due(job, d->event->wall_usec, false);
         if (due == NULL) {
@@ -237,15 +252,18 @@ void decide_due_fires(struct decision *d, struct job *job)
 void decide_due_before(struct decision *d, struct job *job, bool goes_on)
 {
     const struct job_trigger *due;
+    decide_job_stale(d, job);
     while (job->state == JOB_ACTIVE && (due = first_due(job, d->event->wall_usec, true)) != NULL) {
         uint32_t which = (uint32_t)(due - job->triggers);
         bool made_up = was_missed(d->core, job, due, d->event->wall_usec) && job->misfire != MISFIRE_SKIP;
         if (made_up && !(goes_on && job->misfire == MISFIRE_ONCE)) {
             // Many runs at once are the last thing that somebody wants who holds a job or brings another version of it.
-            struct fire fire = {.job = job, .which = which, .trigger = due, .nominal_usec = due->next_usec};
+            struct fire fire = {.job = job, .which = which, .trigger = due, .nominal_usec = due->next_usec, .left_out_usec = USEC_NEVER};
+            decide_left_out(d, job, which, fire.nominal_usec);
             skip_range(d, &fire, FIRE_SKIPPED_CHANGED, d->event->wall_usec);
             continue;
         }
         (void)decide_fire(d, job, which, true);
     }
+    decide_left_out_now(d, job);
 }

@@ -9,20 +9,47 @@
 #include "model/params.h"
 #include "model/schedule.h"
 
-usec_t trigger_next(const struct job_trigger *trigger, usec_t first_usec, usec_t after)
+usec_t trigger_next(const struct core *core, const struct job *job, size_t which, usec_t after, usec_t *ret_left_out)
 {
-    return schedule_next(trigger->rule, trigger_zone(trigger->rule), first_usec, after);
+    const struct job_trigger *trigger = &job->triggers[which];
+    usec_t left_out = 0;
+    usec_t next = schedule_next_open(trigger->rule, trigger_zone(trigger->rule), job->first_usec, days_left_out(core, job, which), after, &left_out);
+    if (ret_left_out)
+        *ret_left_out = left_out;
+    return next;
+}
+
+// The first instant of a trigger that a job is to get.
+static int first_instant(const struct core *core, const struct trigger *from, const struct tz *tz, usec_t first_usec, usec_t now, struct arena *arena,
+                         usec_t *ret_next, usec_t *ret_left_out, struct err *err)
+{
+    struct day_set left_out;
+    int rc = core_view_left_out(core, from, arena, &left_out, err);
+    if (rc < 0)
+        return rc;
+    *ret_next = schedule_next_open(from, tz, first_usec, &left_out, now, ret_left_out);
+    if (*ret_next != USEC_NEVER)
+        return 0;
+    // An instant that is already past when the job arrives would never come: that is a mistake to be told.
+    const char *text = from->text ? from->text : "";
+    if (*ret_left_out == USEC_NEVER)
+        return err_set(err, ERR_INVALID, "'%s' has no instant to come", text);
+    char at[40];
+    return err_set(err, ERR_INVALID, "'%.60s' has no instant to come: its calendars leave out all of them, from %s on", text, time_format(at, *ret_left_out));
 }
 
 int triggers_next(const struct core *core, const struct job *job, const struct job_spec *spec, usec_t first_usec, usec_t now, struct arena *arena,
-                  const usec_t **ret_next, struct err *err)
+                  const usec_t **ret_next,
+                  const usec_t **ret_left_out, struct err *err)
 {
-    usec_t *next = arena_array(arena, usec_t, spec->n_triggers);
+    usec_t *next = arena_array(arena, usec_t, spec->n_triggers), *left_out = arena_array(arena, usec_t, spec->n_triggers);
+    bool any = false;
     for (size_t i = 0; i < spec->n_triggers; i++) {
         const struct trigger *from = &spec->triggers[i];
         const char *zone = from->zone ? from->zone : "UTC";
         const struct tz *tz = NULL;
-        if (from->kind == TRIGGER_CRON || from->has_between) {
+        left_out[i] = USEC_NEVER;
+        if (from->kind == TRIGGER_CRON || from->has_between || from->n_exclude + from->n_include > 0) {
             tz = core->options.find_zone ? core->options.find_zone(core->options.zones, zone) : NULL;
             if (!tz)
                 return err_set(err, ERR_INVALID, "schedule[%zu].zone: there is no time zone '%s' on this server", i, zone);
@@ -31,11 +58,12 @@ int triggers_next(const struct core *core, const struct job *job, const struct j
             next[i] = after_end_next(job, from, now);
             continue;
         }
-        // An instant that is already past when the job arrives would never come: that is a mistake to be told.
-        next[i] = schedule_next(from, tz, first_usec, now);
-        if (next[i] == USEC_NEVER)
-            return err_set(err, ERR_INVALID, "schedule[%zu]: '%s' has no instant to come", i, from->text ? from->text : "");
+        int rc = first_instant(core, from, tz, first_usec, now, arena, &next[i], &left_out[i], err);
+        if (rc < 0)
+            return err_wrap(err, rc, "schedule[%zu]", i);
+        any = any || left_out[i] != USEC_NEVER;
     }
+    *ret_left_out = any ? left_out : NULL;
     *ret_next = next;
     return 0;
 }
@@ -66,7 +94,7 @@ struct apply {
     uint32_t n_new;     // that are to come with it, this one too
     usec_t now;
     bool same;
-    const usec_t *next; // set when it is not the same
+    const usec_t *next, *left_out; // set when it is not the same
 };
 
 static int apply_check(const struct core *core, struct apply *apply, struct arena *arena, struct err *err)
@@ -86,7 +114,7 @@ static int apply_check(const struct core *core, struct apply *apply, struct aren
     if (apply->same)
         return 0;
     usec_t now = apply->now;
-    return triggers_next(core, job, spec, job ? job->first_usec : now, job ? job_after(job, now) : now, arena, &apply->next, err);
+    return triggers_next(core, job, spec, job ? job->first_usec : now, job ? job_after(job, now) : now, arena, &apply->next, &apply->left_out, err);
 }
 
 int core_check_job(const struct core *core, const struct job_spec *spec, struct bytes packed, uint32_t n_new, usec_t wall_usec, struct arena *arena,
@@ -125,11 +153,10 @@ void on_apply(struct decision *d)
         decide_reply(d, rc, &err);
         return;
     }
-    const usec_t *next = apply.next;
     bool same = apply.same;
     if (job && !same) {
         decide_due_before(d, job, true);
-        next = next_after_due(d, job, &apply);
+        apply.next = next_after_due(d, job, &apply);
     }
     uint64_t job_id = job ? job->id : core->next_job;
     uint32_t version = job ? job->version : 0;
@@ -140,7 +167,8 @@ void on_apply(struct decision *d)
                                     .version = ++version,
                                     .spec = ev->spec,
                                     .packed = {arena_memdup(d->out->arena, ev->packed.data, ev->packed.len), ev->packed.len},
-                                    .next_usec = next,
+                                    .next_usec = apply.next,
+                                    .left_out_usec = apply.left_out,
                                 }};
         decide_emit(d, &record);
     }
@@ -225,15 +253,20 @@ void on_job_hold(struct decision *d)
     bool same = job->state == ev->to;
     if (!same && ev->to == JOB_HELD)
         decide_due_before(d, job, false);
+    else if (!same)
+        decide_job_stale(d, job);
     if (!same) {
         struct rec_job_state rec = {.job_id = job_id, .to = ev->to};
         if (ev->to == JOB_ACTIVE) { // instants that passed while it was held are not made up for
-            usec_t *next = arena_array(d->out->arena, usec_t, job->n_triggers);
-            for (size_t i = 0; i < job->n_triggers; i++)
+            usec_t *next = arena_array(d->out->arena, usec_t, job->n_triggers), *left_out = arena_array(d->out->arena, usec_t, job->n_triggers);
+            for (size_t i = 0; i < job->n_triggers; i++) {
+                left_out[i] = USEC_NEVER;
                 next[i] = job->triggers[i].rule->kind == TRIGGER_AFTER_END
                               ? after_end_next(job, job->triggers[i].rule, d->event->wall_usec)
-                              : trigger_next(&job->triggers[i], job->first_usec, job_after(job, d->event->wall_usec));
+                              : trigger_next(d->core, job, i, job_after(job, d->event->wall_usec), &left_out[i]);
+            }
             rec.next_usec = next;
+            rec.left_out_usec = job->has_days ? left_out : NULL;
             rec.n_next = job->n_triggers;
         }
         // The runs of a job that is deleted go on: who does not want them cancels them first.

@@ -51,6 +51,7 @@ void on_tick(struct decision *d)
         heap_push(&task->run->again, &task->again);
         run_index(core, task->run);
     }
+    budget = decide_stale(d, budget);
     for (; budget > 0 && (top = due(&core->job_timers, wall)); budget--) {
         decide_due_fires(d, container_of(top, struct job, timer));
         decide_settle(d);

@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "base/pool.h"
 #include "base/prng.h"
+#include "core/calendar.h"
 #include "core/core.h"
 #include "model/snapshot.h"
 
@@ -188,6 +189,7 @@ struct job {
     enum overlap overlap;
     enum misfire misfire;
     uint32_t pause_after; // of its spec
+    bool has_days;        // a trigger has calendars
     usec_t applied_usec, first_usec;
     usec_t decided_usec; // no instant up to here is decided again, whatever the clock shows
     uint64_t last_run;
@@ -242,6 +244,7 @@ struct core {
     struct list runs_by_id, jobs_by_id, specs, idempotency_by_time, to_archive;
     struct node **nodes; // by id, removed ones are taken out
     size_t n_nodes, cap_nodes;
+    struct calendars calendars;
     struct pool run_pool, task_pool;
     char *dim_names[DIMS_MAX];
     size_t n_dims;
@@ -336,7 +339,8 @@ struct job *catch_up_next(struct core *, usec_t mono_usec);
 void catch_up_end(struct core *, struct job *);
 // The job's timer: when the first of its triggers is due, while it is active and does not wait for a turn.
 void job_arm(struct core *, struct job *);
-usec_t trigger_next(const struct job_trigger *, usec_t first_usec, usec_t after);
+// The next instant of a trigger after `after`; *ret_left_out (NULL: nobody asks) is the first one that its calendars leave out before that, USEC_NEVER: none.
+usec_t trigger_next(const struct core *, const struct job *, size_t trigger, usec_t after, usec_t *ret_left_out);
 // Whether so many runs have failed in a row that the job is to be held.
 bool job_wants_pause(const struct job *);
 // The next instant of each trigger that counts from the end of the last run, when a run of the job has ended; arms its timer.
@@ -345,7 +349,8 @@ void job_run_ended(struct core *, struct job *, usec_t at_usec);
 usec_t after_end_next(const struct job *, const struct trigger *, usec_t now);
 // When the next instant of a trigger is to be decided: it, and what jitter puts it off by. USEC_NEVER: there is none.
 usec_t trigger_due_usec(const struct job *, const struct job_trigger *);
-int triggers_next(const struct core *, const struct job *, const struct job_spec *, usec_t first_usec, usec_t now, struct arena *, const usec_t **ret_next, struct err *);
+int triggers_next(const struct core *, const struct job *, const struct job_spec *, usec_t first_usec, usec_t now, struct arena *, const usec_t **ret_next,
+                  const usec_t **ret_left_out, struct err *);
 
 // apply_*.c: one function for each kind of record.
 void apply_job(struct core *, const struct record *);

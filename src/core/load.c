@@ -160,6 +160,9 @@ void core_load(struct core *core, const struct snapshot_item *item)
     case SNAP_KEY:
         idempotency_load(core, &item->key);
         return;
+    case SNAP_CALENDAR:
+        calendar_load(core, &item->calendar);
+        return;
     case SNAP_KINDS:
         break;
     }

@@ -62,6 +62,35 @@ static int save_specs(struct saver *saver)
     return 0;
 }
 
+static int save_calendars(struct saver *saver)
+{
+    int rc = 0;
+    for (size_t i = 0; i < saver->core->calendars.n && rc == 0; i++) {
+        const struct core_calendar *calendar = saver->core->calendars.item[i];
+        rc = give(saver, &(struct snapshot_item){.kind = SNAP_CALENDAR,
+                                                 .calendar = {
+                                                     .calendar = &calendar->calendar,
+                                                     .version = calendar->version,
+                                                     .put_usec = calendar->put_usec,
+                                                     .put_seq = calendar->put_seq,
+                                                 }});
+    }
+    return rc;
+}
+
+static void save_days(struct saver *saver, const struct job *job, usec_t **ret_left_out, uint64_t **ret_planned)
+{
+    if (!job->has_days)
+        return;
+    *ret_left_out = arena_array(&saver->arena, usec_t, job->n_triggers);
+    *ret_planned = arena_array(&saver->arena, uint64_t, job->n_triggers);
+    for (size_t i = 0; i < job->n_triggers; i++) {
+        const struct trigger_days *days = days_of(saver->core, job, i);
+        (*ret_left_out)[i] = days ? days->left_out_usec : USEC_NEVER;
+        (*ret_planned)[i] = days ? days->planned_seq : 0;
+    }
+}
+
 static int save_jobs(struct saver *saver)
 {
     struct list *pos;
@@ -70,6 +99,9 @@ static int save_jobs(struct saver *saver)
         usec_t *next = arena_array(&saver->arena, usec_t, job->n_triggers);
         for (size_t i = 0; i < job->n_triggers; i++)
             next[i] = job->triggers[i].next_usec;
+        usec_t *left_out = NULL;
+        uint64_t *planned = NULL;
+        save_days(saver, job, &left_out, &planned);
         int rc = give(saver, &(struct snapshot_item){.kind = SNAP_JOB,
                                                      .job = {
                                                          .job_id = job->id,
@@ -83,6 +115,8 @@ static int save_jobs(struct saver *saver)
                                                          .failures = job->failures,
                                                          .applied_usec = job->applied_usec,
                                                          .first_usec = job->first_usec,
+                                                         .left_out_usec = left_out,
+                                                         .planned_seq = planned,
                                                      }});
         if (rc < 0)
             return rc;
@@ -238,6 +272,8 @@ int core_save(const struct core *core, snapshot_sink *sink, void *context)
     int rc = save_head(&saver);
     if (rc == 0)
         rc = save_specs(&saver);
+    if (rc == 0)
+        rc = save_calendars(&saver);
     if (rc == 0)
         rc = save_jobs(&saver);
     if (rc == 0)

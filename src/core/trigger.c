@@ -19,7 +19,7 @@ struct shared_trigger {
 };
 
 // A new field of a trigger belongs into its key; then this number is brought up to date.
-_Static_assert(sizeof(struct trigger) == 184, "trigger_key() names every field of a trigger but its texts and parameters");
+_Static_assert(sizeof(struct trigger) == 208, "trigger_key() names every field of a trigger but its texts, parameters and calendars");
 _Static_assert(sizeof(struct cron) == 80, "trigger_key() names every field of a cron");
 
 static void trigger_key(struct buf *key, const struct trigger *trigger, const char *zone)
@@ -55,6 +55,9 @@ const struct trigger *trigger_intern(struct core *core, const struct trigger *fr
         shared->rule.zone = NULL;
         shared->rule.params = NULL;
         shared->rule.n_params = 0;
+        // Calendars are beside it (core/calendar.h).
+        shared->rule.exclude = shared->rule.include = NULL;
+        shared->rule.n_exclude = shared->rule.n_include = 0;
         shared->tz = core->options.find_zone ? core->options.find_zone(core->options.zones, zone) : NULL;
         shared->key_len = (uint32_t)key.len;
         memcpy(shared->key, key.data, key.len);

@@ -133,15 +133,19 @@ size_t core_view_active(const struct core *core, uint64_t run_id, uint32_t from,
     return n < max ? n : max;
 }
 
-static void view_job(const struct job *job, struct arena *arena, struct job_view *view)
+static void view_job(const struct core *core, const struct job *job, struct arena *arena, struct job_view *view)
 {
     usec_t next = USEC_NEVER;
     for (size_t i = 0; i < job->n_triggers && job->state == JOB_ACTIVE; i++)
         if (job->triggers[i].next_usec < next)
             next = job->triggers[i].next_usec;
     usec_t *each = arena_array(arena, usec_t, job->n_triggers);
-    for (size_t i = 0; i < job->n_triggers; i++)
+    usec_t *left_out = arena_array(arena, usec_t, job->n_triggers);
+    for (size_t i = 0; i < job->n_triggers; i++) {
+        const struct trigger_days *days = days_of(core, job, i);
         each[i] = job->triggers[i].next_usec;
+        left_out[i] = days ? days->left_out_usec : USEC_NEVER;
+    }
     *view = (struct job_view){
         .job_id = job->id,
         .version = job->version,
@@ -151,6 +155,7 @@ static void view_job(const struct job *job, struct arena *arena, struct job_view
         .spec = {arena_memdup(arena, job->spec->packed, job->spec->packed_len), job->spec->packed_len},
         .next_usec = next,
         .next_each_usec = each,
+        .left_out_each_usec = left_out,
         .n_next = job->n_triggers,
         .applied_usec = job->applied_usec,
         .last_run = job->last_run,
@@ -163,7 +168,7 @@ int core_view_job(const struct core *core, const char *namespace_name, const cha
     const struct job *job = strmap_get(&core->jobs_by_name, arena_printf(arena, "%s/%s", namespace_name, name));
     if (!job)
         return ERR_NOT_FOUND;
-    view_job(job, arena, ret_view);
+    view_job(core, job, arena, ret_view);
     return 0;
 }
 
@@ -177,7 +182,7 @@ size_t core_view_jobs(const struct core *core, uint64_t after, size_t max, struc
     for (; pos != &core->jobs_by_id && n < max; pos = pos->next) {
         const struct job *job = list_entry(pos, struct job, all);
         if (job->id > after)
-            view_job(job, arena, &views[n++]);
+            view_job(core, job, arena, &views[n++]);
     }
     *ret_views = views;
     return n;

@@ -24,6 +24,8 @@ enum event_kind {
     EV_NODE_ADMISSION, // drain, undrain
     EV_NODE_REMOVE,
     EV_ARCHIVED,      // the history holds everything up to a position
+    EV_CALENDAR_PUT,  // make or change a calendar
+    EV_CALENDAR_DELETE,
     EV_KINDS
 };
 
@@ -121,6 +123,15 @@ struct ev_archived {
     uint64_t seq;
 };
 
+struct ev_calendar_put {
+    const struct calendar *calendar;
+    uint32_t expect_version; // 0: any; otherwise ERR_CONFLICT unless the calendar has this version
+};
+
+struct ev_calendar_delete {
+    const char *name;
+};
+
 struct ev_lead {
     uint64_t epoch;
     const char *server;
@@ -147,6 +158,8 @@ struct event {
         struct ev_node_report report;
         struct ev_node_admission node_admission; // ADMISSION, REMOVE
         struct ev_archived archived;
+        struct ev_calendar_put calendar_put;
+        struct ev_calendar_delete calendar_delete;
     };
 };
 
@@ -168,7 +181,7 @@ struct fx_reply {
     char text[240]; // the sentence of an error
     uint64_t run_id; // SUBMIT, START_JOB
     uint64_t job_id; // APPLY
-    uint32_t version;
+    uint32_t version; // APPLY, CALENDAR_PUT
     bool existing;   // the idempotency key was known, or nothing had to change: this is the earlier answer
     uint32_t count;  // CANCEL_JOB: runs that were cancelled
 };

@@ -89,6 +89,10 @@ struct trigger {
     usec_t jitter_usec;           // fires are put off by up to this; 0: none
     const struct pair *params;    // values that its fires have, sorted by name
     size_t n_params;
+    // Calendars whose days are left out, and those of which one must have the day; by name, none twice. TRIGGER_CRON and TRIGGER_EVERY.
+    const char *const *exclude;
+    const char *const *include;
+    uint32_t n_exclude, n_include;
 };
 
 struct retry {

@@ -25,6 +25,9 @@ const char *record_kind_name(enum record_kind kind)
         [REC_NODE_REGISTERED] = "node_registered",
         [REC_NODE_STATE] = "node_state",
         [REC_NODE_ADMISSION] = "node_admission",
+        [REC_CALENDAR_PUT] = "calendar_put",
+        [REC_CALENDAR_DELETED] = "calendar_deleted",
+        [REC_JOB_RESCHEDULED] = "job_rescheduled",
     };
     must(kind > 0 && kind < REC_KINDS);
     must(names[kind] != NULL);
@@ -50,6 +53,8 @@ const char *fire_outcome_name(enum fire_outcome outcome)
         return "skipped_changed";
     case FIRE_SKIPPED_QUEUE:
         return "skipped_queue";
+    case FIRE_SKIPPED_CALENDAR:
+        return "skipped_calendar";
     case FIRE_OUTCOMES:
         break;
     }

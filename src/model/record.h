@@ -6,6 +6,7 @@
 // In memory a record borrows everything it points to (from the turn's arena, or from the arena of whoever decoded it).
 #pragma once
 
+#include "model/calendar.h"
 #include "model/job_spec.h"
 #include "model/node.h"
 
@@ -28,6 +29,9 @@ enum record_kind {
     REC_NODE_REGISTERED,  // a node appeared, or came with other resources or labels
     REC_NODE_STATE,       // lost, back, removed
     REC_NODE_ADMISSION,   // drained or undrained
+    REC_CALENDAR_PUT,     // a calendar is there, or has other dates
+    REC_CALENDAR_DELETED,
+    REC_JOB_RESCHEDULED,  // the next instants of a job were looked for again
     REC_KINDS
 };
 
@@ -45,6 +49,7 @@ struct rec_job_applied {
     const struct job_spec *spec;
     struct bytes packed;    // spec as codec/spec_pack made it
     const usec_t *next_usec; // next instant of each trigger of spec; USEC_NEVER: none
+    const usec_t *left_out_usec; // the first instant that calendars leave out before it, of each trigger, USEC_NEVER: none; NULL: none of all
 };
 
 struct rec_job_state {
@@ -52,6 +57,7 @@ struct rec_job_state {
     enum job_state to;
     const usec_t *next_usec; // on release: next instants, n_next of them
     size_t n_next;
+    const usec_t *left_out_usec; // as above
 };
 
 enum fire_outcome {
@@ -63,6 +69,7 @@ enum fire_outcome {
     FIRE_SKIPPED_CATCH_UP, // missed, and older or more than the job makes up for
     FIRE_SKIPPED_CHANGED,  // missed, and the job was held, changed or deleted before its turn to be made up for
     FIRE_SKIPPED_QUEUE,    // as many wait for the run that goes on as the job or the setting allows
+    FIRE_SKIPPED_CALENDAR, // calendars leave it out
     FIRE_OUTCOMES
 };
 
@@ -78,6 +85,24 @@ struct rec_job_fired {
     uint64_t n_missed;
     usec_t last_usec;     // the last of them; 0: none was missed
     usec_t next_usec;     // the next instant of this trigger
+    usec_t left_out_usec; // the first instant that calendars leave out between nominal and next; 0: none
+    const char *why;      // NULL, or the reason in words: "calendar holidays"
+};
+
+struct rec_calendar_put {
+    uint32_t version; // 1, 2, ...
+    const struct calendar *calendar;
+};
+
+struct rec_calendar_deleted {
+    const char *name;
+};
+
+struct rec_job_rescheduled {
+    uint64_t job_id;
+    const usec_t *next_usec; // of each trigger, n_next of them
+    size_t n_next;
+    const usec_t *left_out_usec; // as in rec_job_applied
 };
 
 struct rec_run_submitted {
@@ -229,6 +254,9 @@ struct record {
         struct rec_node_registered node_registered;
         struct rec_node_state node_state;
         struct rec_node_admission node_admission;
+        struct rec_calendar_put calendar_put;
+        struct rec_calendar_deleted calendar_deleted;
+        struct rec_job_rescheduled job_rescheduled;
     };
 };
 

@@ -5,7 +5,7 @@
 
 #include "model/record.h"
 
-enum snapshot_kind { SNAP_HEAD = 1, SNAP_JOB, SNAP_NODE, SNAP_SPEC, SNAP_RUN, SNAP_TASK, SNAP_KEY, SNAP_KINDS };
+enum snapshot_kind { SNAP_HEAD = 1, SNAP_JOB, SNAP_NODE, SNAP_SPEC, SNAP_RUN, SNAP_TASK, SNAP_KEY, SNAP_CALENDAR, SNAP_KINDS };
 
 struct snap_head {
     uint64_t seq, epoch, next_run, next_job, next_fence;
@@ -25,6 +25,8 @@ struct snap_job {
     uint32_t failures;     // failed runs in a row
     usec_t applied_usec, first_usec;
     usec_t decided_usec; // the latest instant that has been decided; 0: none yet
+    const usec_t *left_out_usec;  // of each trigger (core/calendar.h), n_next of them; NULL: no trigger has calendars
+    const uint64_t *planned_seq;  // likewise
 };
 
 struct snap_node {
@@ -80,6 +82,14 @@ struct snap_key {
     usec_t until_usec;
 };
 
+// Before the jobs, by name.
+struct snap_calendar {
+    const struct calendar *calendar;
+    uint32_t version;
+    usec_t put_usec;
+    uint64_t put_seq;
+};
+
 struct snapshot_item {
     enum snapshot_kind kind;
     union {
@@ -90,5 +100,6 @@ struct snapshot_item {
         struct snap_run run;
         struct snap_task task;
         struct snap_key key;
+        struct snap_calendar calendar;
     };
 };

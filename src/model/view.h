@@ -63,10 +63,20 @@ struct job_view {
     struct bytes spec; // packed
     usec_t next_usec;  // the earliest of its triggers; USEC_NEVER: none
     const usec_t *next_each_usec; // of each trigger of the spec, also of a held job
+    const usec_t *left_out_each_usec; // the first instant that calendars leave out before it and that is in no record; USEC_NEVER: none
     size_t n_next;
     usec_t applied_usec;
     uint64_t last_run; // 0: none yet
     uint32_t n_active; // runs that have not ended
+};
+
+struct calendar_view {
+    struct calendar calendar;
+    uint32_t version;
+    usec_t put_usec;      // when it got these dates
+    uint64_t n_schedules; // that name it
+    const char *const *jobs; // "namespace/name" of some of theirs
+    size_t n_jobs;
 };
 
 // Why a task waits, or why it was placed where it is.

@@ -245,6 +245,7 @@ void api_job(void *context, struct http_request *http)
 struct fires_state {
     uint64_t job_id;
     const char *due; // JSON of what has come and is not decided yet
+    const char *left_out; // and of what calendars leave out in a stretch that is not over
     usec_t before_usec;
     size_t max;
     struct fire_view *fires;
@@ -268,7 +269,7 @@ static void done_fires(struct history_read *read)
     }
     struct buf json = {0};
     char text[40];
-    buf_printf(&json, "{\"due\":[%s],\"fires\":[", state->due);
+    buf_printf(&json, "{\"due\":[%s],\"left_out\":[%s],\"fires\":[", state->due, state->left_out);
     for (size_t i = 0; i < state->n; i++) {
         const struct fire_view *fire = &state->fires[i];
         buf_printf(&json, "%s{\"nominal_at\":\"%s\"", i > 0 ? "," : "", time_format(text, fire->nominal_usec));
@@ -280,9 +281,15 @@ static void done_fires(struct history_read *read)
             buf_adds(&json, "null");
         buf_printf(&json, ",\"missed\":%" PRIu64 ",\"missed_until\":", fire->n_missed);
         if (fire->last_usec != 0)
-            buf_printf(&json, "\"%s\"}", time_format(text, fire->last_usec));
+            buf_printf(&json, "\"%s\"", time_format(text, fire->last_usec));
         else
-            buf_adds(&json, "null}");
+            buf_adds(&json, "null");
+        buf_adds(&json, ",\"why\":");
+        if (fire->why != NULL)
+            json_add_text(&json, fire->why);
+        else
+            buf_adds(&json, "null");
+        buf_addc(&json, '}');
     }
     if (state->n == state->max)
         buf_printf(&json, "],\"next_before\":\"%s\"}\n", time_format(text, state->fires[state->n - 1].nominal_usec));
@@ -293,7 +300,7 @@ static void done_fires(struct history_read *read)
 }
 
 // Instants that have come and wait to be decided: in the moment of a delay, and while the job makes up for an outage.
-static const char *due_json(struct arena *arena, const struct job_view *view, const struct job_spec *spec)
+static const char *due_json(const struct core *core, struct arena *arena, const struct job_view *view, const struct job_spec *spec)
 {
     usec_t now = clock_wall_usec();
     struct buf json;
@@ -305,12 +312,40 @@ static const char *due_json(struct arena *arena, const struct job_view *view, co
             continue;
         // An interval counts from any of its instants.
         const struct tz *tz = tz_find(trigger->zone != NULL ? trigger->zone : "UTC");
-        int64_t more = trigger->kind == TRIGGER_AFTER_END ? 0 : schedule_count(trigger, tz, from, from, now);
+        struct day_set left_out;
+        int rc = core_view_left_out(core, trigger, arena, &left_out, NULL);
+        must(rc == 0); // a calendar that is named cannot be deleted
+        int64_t more = trigger->kind == TRIGGER_AFTER_END ? 0 : schedule_count_open(trigger, tz, from, &left_out, from, now);
         if (more > 0)
-            until = schedule_newest(trigger, tz, from, from, now, 1);
+            until = schedule_newest_open(trigger, tz, from, &left_out, from, now, 1);
         char from_text[40], until_text[40];
         buf_printf(&json, "%s{\"trigger\":%zu,\"nominal_at\":\"%s\",\"until\":\"%s\",\"count\":%" PRId64 "}", json.len > 0 ? "," : "", i,
                    time_format(from_text, from), time_format(until_text, until), more + 1);
+    }
+    const char *text = arena_strdup(arena, json.len > 0 ? json.data : "");
+    buf_release(&json);
+    return text;
+}
+
+// Instants that have come and that calendars leave out, in a stretch that goes on: the record of it follows at its end.
+static const char *left_out_json(const struct core *core, struct arena *arena, const struct job_view *view, const struct job_spec *spec)
+{
+    usec_t now = clock_wall_usec();
+    struct buf json;
+    buf_init(&json);
+    for (size_t i = 0; i < view->n_next && view->state == JOB_ACTIVE; i++) {
+        const struct trigger *trigger = &spec->triggers[i];
+        usec_t from = view->left_out_each_usec[i], base = trigger->kind == TRIGGER_EVERY ? from : 0;
+        if (from > now)
+            continue;
+        const struct tz *tz = tz_find(trigger->zone != NULL ? trigger->zone : "UTC");
+        usec_t upto = usec_min(now, view->next_each_usec[i] - 1), until = schedule_newest(trigger, tz, base, from - 1, upto, 1);
+        const char *why = core_view_why_left_out(core, trigger, schedule_day(tz, until), arena);
+        char from_text[40], until_text[40];
+        buf_printf(&json, "%s{\"trigger\":%zu,\"nominal_at\":\"%s\",\"until\":\"%s\",\"count\":%" PRId64 ",\"why\":", json.len > 0 ? "," : "", i,
+                   time_format(from_text, from), time_format(until_text, until), schedule_count(trigger, tz, base, from - 1, upto));
+        json_add_text(&json, why != NULL ? why : "a calendar");
+        buf_addc(&json, '}');
     }
     const char *text = arena_strdup(arena, json.len > 0 ? json.data : "");
     buf_release(&json);
@@ -331,7 +366,12 @@ void api_job_fires(void *context, struct http_request *http)
     if (request == NULL)
         return;
     struct fires_state *state = arena_new(&request->arena, struct fires_state);
-    *state = (struct fires_state){.job_id = view.job_id, .before_usec = before, .max = max, .due = before == 0 ? due_json(&request->arena, &view, spec) : ""};
+    const struct core *core = engine_core(server->engine);
+    *state = (struct fires_state){.job_id = view.job_id, .before_usec = before, .max = max, .due = "", .left_out = ""};
+    if (before == 0) {
+        state->due = due_json(core, &request->arena, &view, spec);
+        state->left_out = left_out_json(core, &request->arena, &view, spec);
+    }
     request->state = state;
     request_read(request, true, run_fires, done_fires);
 }

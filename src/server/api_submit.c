@@ -106,7 +106,7 @@ void submit(struct request *request, const struct submission *submission)
         give(request);
 }
 
-static void answer_spec_errors(struct request *request, int code, const struct spec_errors *errors)
+void answer_spec_errors(struct request *request, int code, const struct spec_errors *errors)
 {
     char first[ERR_TEXT_MAX];
     char message[ERR_TEXT_MAX + 40];
@@ -124,7 +124,7 @@ static void answer_spec_errors(struct request *request, int code, const struct s
 }
 
 // By its media type; without one, JSON is what begins with '{'.
-static bool body_format(const char *type, const char *body, size_t len, enum spec_format *ret)
+static bool format_of(const char *type, const char *body, size_t len, enum spec_format *ret)
 {
     size_t blank = strspn(body, " \t\r\n");
     *ret = blank < len && body[blank] == '{' ? SPEC_JSON : SPEC_YAML;
@@ -144,15 +144,23 @@ static bool body_format(const char *type, const char *body, size_t len, enum spe
     return false;
 }
 
+bool body_format(struct request *request, enum spec_format *ret)
+{
+    size_t len;
+    const char *body = http_body(request->http, &len);
+    if (format_of(http_field(request->http, "Content-Type"), body, len, ret))
+        return true;
+    request_error(request, ERR_UNSUPPORTED, "the field Content-Type must be application/json or application/yaml");
+    return false;
+}
+
 bool body_specs(struct request *request, enum spec_purpose purpose, struct job_spec ***ret_specs, size_t *ret_n)
 {
     size_t len;
     const char *body = http_body(request->http, &len);
     enum spec_format format;
-    if (!body_format(http_field(request->http, "Content-Type"), body, len, &format)) {
-        request_error(request, ERR_UNSUPPORTED, "the field Content-Type must be application/json or application/yaml");
+    if (!body_format(request, &format))
         return false;
-    }
     struct spec_errors errors;
     int code = spec_parse(body, len, format, purpose, request->server->limits, &request->arena, ret_specs, ret_n, &errors);
     if (code < 0)

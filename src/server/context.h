@@ -140,6 +140,9 @@ struct submission {
     size_t n_params;
 };
 void submit(struct request *, const struct submission *);
+// What the body is written in, by its Content-Type. On false it has answered and freed the request; answer_spec_errors() always has.
+bool body_format(struct request *, enum spec_format *ret);
+void answer_spec_errors(struct request *, int code, const struct spec_errors *);
 // Reads the body as job files (JSON or YAML by its Content-Type) into the request's arena. On false it has answered with everything that
 // is wrong, and freed the request.
 bool body_specs(struct request *, enum spec_purpose, struct job_spec ***ret_specs, size_t *ret_n);

@@ -2,6 +2,7 @@
 // The coming instants of a job, and what changes of the clocks do to them.
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
@@ -13,11 +14,7 @@
 
 #define DAY_SEC 86400
 
-// The next instant of one trigger after `after`. Intervals count from `base`, an instant at which the job is known to fire.
-static usec_t next_of(const struct trigger *trigger, usec_t base, usec_t after)
-{
-    return schedule_next(trigger, tz_find(trigger->zone != NULL ? trigger->zone : "UTC"), base, after);
-}
+enum { LEFT_OUT_DAYS_MAX = 1000 }; // told of between two instants
 
 static int64_t day_of(int64_t local_sec)
 {
@@ -113,29 +110,110 @@ static void add_fire(struct buf *json, const struct trigger *trigger, const stru
     buf_addc(json, '}');
 }
 
-static void add_instants(struct buf *json, const struct job_view *view, const struct job_spec *spec, const struct tz *shown, usec_t after, uint64_t n)
+// One schedule on its way through the coming instants.
+struct coming {
+    const struct core *core;
+    const struct trigger *trigger;
+    const struct tz *tz;
+    usec_t base; // an instant at which the job is known to fire, from which intervals count
+    struct day_set left_out;
+    usec_t next_usec, left_out_usec; // as of schedule_next_open()
+};
+
+static void coming_next(struct coming *coming, usec_t after)
 {
-    struct buf fires = {0};
-    buf_adds(json, "{\"instants\":[");
-    for (uint64_t i = 0; i < n && view->state == JOB_ACTIVE; i++) {
-        usec_t next = USEC_NEVER;
-        size_t which = 0;
-        for (size_t t = 0; t < spec->n_triggers; t++) {
-            usec_t base = t < view->n_next ? view->next_each_usec[t] : USEC_NEVER;
-            usec_t at = next_of(&spec->triggers[t], base, after);
-            which = at < next ? t : which;
-            next = usec_min(next, at);
+    coming->next_usec = schedule_next_open(coming->trigger, coming->tz, coming->base, &coming->left_out, after, &coming->left_out_usec);
+}
+
+// Days in a row that are left out for one reason.
+static void add_days(struct buf *json, const char *why, int32_t first_day, int32_t last_day, int64_t n)
+{
+    char first[16], last[16];
+    buf_printf(json, "%s{\"from\":\"%s\",\"to\":\"%s\",\"count\":%" PRId64 ",\"why\":", json->len > 0 ? "," : "", date_format(first, first_day),
+               date_format(last, last_day), n);
+    json_add_text(json, why);
+    buf_addc(json, '}');
+}
+
+// Tells of the days whose instants are left out before the next one, each with its reason; of a stretch without an end, of its beginning.
+static void add_left_out(struct buf *json, const struct coming *coming, struct arena *arena)
+{
+    if (coming->left_out_usec == USEC_NEVER)
+        return;
+    const char *why = NULL;
+    int32_t first_day = 0, last_day = 0;
+    int64_t n = 0;
+    usec_t at = coming->left_out_usec;
+    for (int days = 0; at < coming->next_usec && days < LEFT_OUT_DAYS_MAX; days++) {
+        int32_t day = schedule_day(coming->tz, at);
+        const char *reason = core_view_why_left_out(coming->core, coming->trigger, day, arena);
+        int64_t first_sec = 0, last_sec = 0;
+        (void)tz_from_local(coming->tz, (int64_t)(day + 1) * DAY_SEC, &first_sec, &last_sec);
+        usec_t last = usec_min(last_sec * USEC_PER_SEC, coming->next_usec) - 1;
+        int64_t more = schedule_count(coming->trigger, coming->tz, coming->base, at - 1, last);
+        if (why != NULL && reason != NULL && strcmp(why, reason) == 0) {
+            n += more;
+        } else {
+            if (why != NULL)
+                add_days(json, why, first_day, last_day, n);
+            why = reason;
+            first_day = day;
+            n = more;
         }
-        if (next == USEC_NEVER)
+        last_day = day;
+        at = schedule_next(coming->trigger, coming->tz, coming->base, last);
+    }
+    if (why != NULL)
+        add_days(json, why, first_day, last_day, n);
+}
+
+// The coming instants, of all schedules together, and what is left out up to the last of them.
+static void add_instants(struct buf *json, struct coming *coming, size_t n_coming, const struct tz *shown, uint64_t n, struct arena *arena)
+{
+    struct buf fires = {0}, left_out = {0};
+    buf_adds(json, "{\"instants\":[");
+    uint64_t i = 0;
+    for (; i < n; i++) {
+        struct coming *first = NULL;
+        for (size_t t = 0; t < n_coming; t++)
+            if (coming[t].next_usec != USEC_NEVER && (first == NULL || coming[t].next_usec < first->next_usec))
+                first = &coming[t];
+        if (first == NULL)
             break;
+        usec_t next = first->next_usec;
         char text[40];
         buf_printf(json, "%s\"%s\"", i > 0 ? "," : "", time_format(text, next));
         buf_adds(&fires, i > 0 ? "," : "");
-        add_fire(&fires, &spec->triggers[which], shown, next);
-        after = next;
+        add_fire(&fires, first->trigger, shown, next);
+        for (size_t t = 0; t < n_coming; t++) {
+            if (coming[t].next_usec != next)
+                continue;
+            add_left_out(&left_out, &coming[t], arena);
+            coming_next(&coming[t], next);
+        }
     }
-    buf_printf(json, "],\"fires\":[%s]}\n", fires.len > 0 ? fires.data : "");
+    for (size_t t = 0; t < n_coming && i < n; t++)
+        add_left_out(&left_out, &coming[t], arena);
+    buf_printf(json, "],\"fires\":[%s],\"left_out\":[%s]}\n", fires.len > 0 ? fires.data : "", left_out.len > 0 ? left_out.data : "");
     buf_release(&fires);
+    buf_release(&left_out);
+}
+
+static struct coming *coming_of(const struct core *core, const struct job_view *view, const struct job_spec *spec, usec_t after, struct arena *arena, size_t *ret_n)
+{
+    struct coming *coming = arena_array(arena, struct coming, spec->n_triggers);
+    *ret_n = view->state == JOB_ACTIVE ? spec->n_triggers : 0;
+    for (size_t t = 0; t < *ret_n; t++) {
+        const struct trigger *trigger = &spec->triggers[t];
+        coming[t] = (struct coming){.core = core,
+                                    .trigger = trigger,
+                                    .tz = tz_find(trigger->zone != NULL ? trigger->zone : "UTC"),
+                                    .base = t < view->n_next ? view->next_each_usec[t] : USEC_NEVER};
+        int rc = core_view_left_out(core, trigger, arena, &coming[t].left_out, NULL);
+        must(rc == 0); // a calendar that is named cannot be deleted
+        coming_next(&coming[t], after);
+    }
+    return coming;
 }
 
 void api_job_next(void *context, struct http_request *http)
@@ -159,6 +237,8 @@ void api_job_next(void *context, struct http_request *http)
     if (request == NULL)
         return;
     struct buf json = {0};
-    add_instants(&json, &view, spec, shown, from, n);
+    size_t n_coming;
+    struct coming *coming = coming_of(engine_core(request->server->engine), &view, spec, from, &request->arena, &n_coming);
+    add_instants(&json, coming, n_coming, shown, n, &request->arena);
     request_answer_durable(request, 200, &json);
 }

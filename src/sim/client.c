@@ -117,6 +117,15 @@ static int make_event(struct request *request, struct arena *arena, struct event
     case EV_RUN_HOLD:
         event->run_hold = (struct ev_run_hold){.run_id = request->run_id, .to = (enum admission)request->to};
         return 0;
+    case EV_CALENDAR_PUT: {
+        struct calendar *calendar = arena_new(arena, struct calendar);
+        *calendar = (struct calendar){.name = request->name, .dates = request->dates, .n_dates = request->n_dates};
+        event->calendar_put = (struct ev_calendar_put){.calendar = calendar};
+        return 0;
+    }
+    case EV_CALENDAR_DELETE:
+        event->calendar_delete = (struct ev_calendar_delete){.name = request->name};
+        return 0;
     case EV_NODE_ADMISSION:
     case EV_NODE_REMOVE:
         event->node_admission = (struct ev_node_admission){.name = request->name, .to = (enum admission)request->to};
@@ -205,6 +214,13 @@ static void check_ack(struct sim *sim, const struct request *request, const stru
         const struct t_job *job = truth_job(sim, reply->job_id);
         hold(sim, INV_ACK_DURABLE, job != NULL && job->version >= reply->version, "version %u of job %" PRIu64 " is acknowledged, but not durable", reply->version,
              reply->job_id);
+        return;
+    }
+    case EV_CALENDAR_PUT: {
+        const struct t_calendar *calendar = truth_calendar(sim, request->name);
+        // It may have been deleted since, and made anew.
+        hold(sim, INV_ACK_DURABLE, calendar == NULL || calendar->version >= reply->version || calendar->put_seq > 0, "version %u of calendar %s is acknowledged, but not durable",
+             reply->version, request->name);
         return;
     }
     default:

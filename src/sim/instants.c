@@ -184,3 +184,28 @@ int64_t t_rule_count(const struct t_rule *rule, usec_t first_usec, usec_t from, 
     }
     return n;
 }
+
+int64_t t_rule_day(const struct t_rule *rule, usec_t at)
+{
+    if (rule->zone >= T_ZONES || !within_rules(at))
+        return -1;
+    return (at / USEC_PER_SEC + 60 * offset_at(rule->zone, at / USEC_PER_MIN)) / (60 * DAY_MIN);
+}
+
+int64_t t_rule_count_days(const struct t_rule *rule, usec_t first_usec, usec_t from, usec_t to, bool (*wanted)(const void *context, int64_t day), const void *context)
+{
+    if (!rule->known || rule->zone >= T_ZONES || (rule->kind != TRIGGER_EVERY && rule->kind != TRIGGER_CRON))
+        return -1;
+    usec_t step = rule->kind == TRIGGER_EVERY ? rule->every_usec : USEC_PER_MIN, base = rule->kind == TRIGGER_EVERY ? first_usec : 0;
+    from = usec_max(usec_max(from, base - 1), rule->from_usec - 1);
+    if (rule->until_usec != 0)
+        to = usec_min(to, rule->until_usec);
+    int64_t n = 0, looks = 0;
+    for (usec_t at = base + ((from - base + step) / step) * step; at < to; at += step) {
+        if (looks++ == LOOKS_MAX || !within_rules(at))
+            return -1;
+        if (rule->kind == TRIGGER_EVERY ? in_bounds(rule, at) : minute_matches(rule, at / USEC_PER_MIN) && in_bounds(rule, at))
+            n += wanted(context, t_rule_day(rule, at));
+    }
+    return n;
+}

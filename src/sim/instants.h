@@ -29,3 +29,7 @@ void t_rule_read(struct t_rule *, const struct trigger *);
 bool t_rule_has(const struct t_rule *, usec_t first_usec, usec_t at);
 // Number of instants in from < t < to (USEC_NEVER: without end), counted up to most; -1: not known.
 int64_t t_rule_count(const struct t_rule *, usec_t first_usec, usec_t from, usec_t to, int64_t most);
+// The local day of an instant; -1: not known.
+int64_t t_rule_day(const struct t_rule *, usec_t at);
+// As t_rule_count(), those only whose day is wanted.
+int64_t t_rule_count_days(const struct t_rule *, usec_t first_usec, usec_t from, usec_t to, bool (*wanted)(const void *context, int64_t day), const void *context);

@@ -420,6 +420,8 @@ struct request {
     int to;            // admission or state
     bool held;
     bool tasks_only;   // cancel: these tasks
+    struct calendar_dates dates[4]; // of a calendar
+    size_t n_dates;
     struct index_range range;
     uint32_t tries;
     uint64_t edge_id;  // at the server
@@ -447,6 +449,7 @@ void workload_key(struct sim *, struct prng *, struct job_spec *);
 void workload_about(struct sim *, enum event_kind, const char *name, int to);
 void workload_start_job(struct sim *, struct prng *, const char *name);
 void workload_apply(struct sim *, struct prng *, uint32_t job);
+void workload_calendar(struct sim *, struct prng *);
 void workload_race(struct sim *, struct prng *);
 struct plan plan_of(struct sim *, uint64_t run_id, uint32_t index, uint32_t attempt);
 
@@ -487,6 +490,7 @@ struct work_shape {
     uint32_t weights[24];
     usec_t run_usec;      // typical length of a process
     uint32_t fail_permille, amo_permille, big_permille;
+    uint32_t calendar_permille; // actions that are followed by a change of a calendar; schedules that name some; 0: none in this seed
 };
 
 struct sim {

@@ -61,6 +61,10 @@ static void draw_shape(struct sim *sim, struct prng *prng)
     shape->run_usec = log_uniform(prng, 20 * USEC_PER_MSEC, 60 * USEC_PER_SEC);
     shape->fail_permille = (uint32_t)prng_below(prng, 400);
     shape->amo_permille = (uint32_t)prng_below(prng, 600);
+    struct prng more; // numbers of its own: what was drawn before stays
+    prng_init(&more, sim_mix(sim->options->seed, 90));
+    if (prng_chance(&more, 300))
+        shape->calendar_permille = 20 + (uint32_t)prng_below(&more, 200);
     sim->loss_permille = prng_chance(prng, 500) ? (uint32_t)prng_below(prng, 250) : 0;
 }
 

@@ -376,6 +376,9 @@ void truth_record(struct sim *sim, const struct record *record)
     case REC_JOB_APPLIED:
     case REC_JOB_STATE:
     case REC_JOB_FIRED:
+    case REC_JOB_RESCHEDULED:
+    case REC_CALENDAR_PUT:
+    case REC_CALENDAR_DELETED:
         truth_job_record(sim, record);
         return;
     case REC_RUN_SUBMITTED:

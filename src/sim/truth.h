@@ -95,6 +95,21 @@ struct t_node {
 struct t_trigger {
     struct t_rule rule;
     usec_t next_usec, last_usec;
+    uint32_t exclude, include; // calendars, by their places
+    usec_t left_out_usec; // the first instant that they leave out before the next one and that is not told of; USEC_NEVER: none
+    int64_t told;         // of those behind the next one
+    uint64_t planned_seq; // record that gave the next one anew
+};
+
+enum { CALENDARS_MAX = 4 };
+
+struct t_calendar {
+    char name[16]; // empty: none
+    uint32_t version;
+    usec_t put_usec;
+    uint64_t put_seq;
+    struct calendar_dates dates[8];
+    size_t n_dates;
 };
 
 struct t_job {
@@ -127,6 +142,7 @@ struct truth {
     struct strmap keys, idempotency, jobs_by_name;
     struct map jobs;
     struct list jobs_list, live;
+    struct t_calendar calendars[CALENDARS_MAX];
     struct t_node *nodes;
     size_t n_nodes, cap_nodes;
     uint64_t seq, epoch, last_run, last_job, last_fence;
@@ -152,6 +168,22 @@ void truth_jobs_batch(struct sim *);
 // How long instants may be due when all is well, with what jitter adds.
 #define FIRE_PROMPT_USEC (15 * USEC_PER_SEC)
 void truth_jobs_healed(struct sim *, usec_t wall_usec);
+// truth_calendar.c
+void truth_calendar_record(struct sim *, const struct record *);
+const struct t_calendar *truth_calendar(struct sim *, const char *name); // NULL: none
+void truth_days_read(struct sim *, const struct t_job *, struct t_trigger *, const struct trigger *from);
+bool truth_left_out(const struct sim *, const struct t_trigger *, usec_t at);
+// Instants strictly between two that are left out, or are not. -1: not known.
+int64_t truth_count_days(const struct sim *, const struct t_job *, const struct t_trigger *, usec_t from, usec_t to, bool left_out);
+// Instants strictly between two, whatever calendars say. -1: not known.
+int64_t truth_count_all(const struct t_job *, const struct t_trigger *, usec_t from, usec_t to);
+// A trigger has decided everything up to `decided`; those that are left out behind `after` are told of, or are yet to be from left_out on.
+void truth_days_planned(struct sim *, const struct t_job *, struct t_trigger *, usec_t after, usec_t decided, usec_t next_usec, usec_t left_out_usec, uint64_t seq);
+// A record tells of instants that are left out.
+void truth_days_told(struct sim *, struct t_job *, struct t_trigger *, const struct record *);
+// Nothing that was left out up to at_usec may be forgotten.
+void truth_days_over(struct sim *, const struct t_job *, const struct t_trigger *, usec_t at_usec, const char *what);
+void truth_rescheduled(struct sim *, const struct record *);
 void truth_task_record(struct sim *, const struct record *);
 void truth_node_record(struct sim *, const struct record *);
 struct t_run *truth_run(const struct sim *, uint64_t run_id);

@@ -53,13 +53,23 @@ static void on_fired(struct sim *sim, const struct record *record)
     hold(sim, INV_HELD, job->state == JOB_ACTIVE, "job %" PRIu64 " fires while it is held", job->id);
     hold(sim, INV_FIRE_NOT_EARLY, rec->nominal_usec <= record->at_usec, "job %" PRIu64 " decides an instant %" PRId64 " usec before it comes", job->id,
          rec->nominal_usec - record->at_usec);
+    if (rec->outcome == FIRE_SKIPPED_CALENDAR) {
+        truth_days_told(sim, job, trigger, record);
+        return;
+    }
+    bool days = trigger->exclude != 0 || trigger->include != 0;
+    hold(sim, INV_CALENDAR, !days || !truth_left_out(sim, trigger, rec->nominal_usec), "job %" PRIu64 " decides the instant %" PRId64 ", which is left out", job->id,
+         rec->nominal_usec);
+    truth_days_over(sim, job, trigger, rec->nominal_usec, "at its next instant");
     hold(sim, INV_FIRE_ONCE, rec->nominal_usec > trigger->last_usec && rec->nominal_usec == trigger->next_usec,
          "job %" PRIu64 " decides the instant %" PRId64 ", after %" PRId64 "; due was %" PRId64, job->id, rec->nominal_usec, trigger->last_usec, trigger->next_usec);
     hold(sim, INV_FIRE_TRUE, t_rule_has(&trigger->rule, job->first_usec, rec->nominal_usec), "job %" PRIu64 " decides %" PRId64 ", which is no instant of its schedule",
          job->id, rec->nominal_usec);
     bool range = rec->outcome == FIRE_SKIPPED_MISFIRE || rec->outcome == FIRE_SKIPPED_CATCH_UP || rec->outcome == FIRE_SKIPPED_CHANGED;
-    int64_t skipped = t_rule_count(&trigger->rule, job->first_usec, rec->nominal_usec, rec->next_usec, INT64_MAX);
     int64_t told = (int64_t)rec->n_missed - range;
+    // With calendars: up to the last that is told of; truth_days_planned() looks at the rest.
+    usec_t upto = days ? usec_max(rec->nominal_usec, rec->last_usec) + 1 : rec->next_usec;
+    int64_t skipped = truth_count_days(sim, job, trigger, rec->nominal_usec, upto, false);
     hold(sim, INV_FIRES_ACCOUNTED, skipped < 0 || skipped == told, "between the instants %" PRId64 " and %" PRId64 " of job %" PRIu64 " lie %" PRId64 " that were not decided, %" PRId64 " are told of",
          rec->nominal_usec, rec->next_usec, job->id, skipped, told);
     bool late = record->at_usec - rec->nominal_usec > sim->limits.value[LIMIT_MISFIRE_AFTER];
@@ -85,6 +95,8 @@ static void on_fired(struct sim *sim, const struct record *record)
     if (missed && (rec->outcome == FIRE_STARTED || rec->outcome == FIRE_QUEUED))
         count_late_start(sim, job, record->at_usec);
     job->decided_usec = usec_max(job->decided_usec, usec_max(rec->nominal_usec, rec->last_usec));
+    if (days) // what is left out behind the nominal instant is told of, up to where the next stretch begins
+        truth_days_planned(sim, job, trigger, rec->nominal_usec, usec_max(rec->nominal_usec, rec->last_usec), rec->next_usec, rec->left_out_usec, trigger->planned_seq);
     trigger->last_usec = rec->nominal_usec;
     trigger->next_usec = rec->next_usec;
     if (trigger->rule.kind == TRIGGER_AFTER_END) {
@@ -144,16 +156,19 @@ static void check_due(struct sim *sim, const struct t_job *job, usec_t at_usec, 
     for (size_t i = 0; i < job->n_triggers && job->state == JOB_ACTIVE; i++)
         hold(sim, INV_FIRES_ACCOUNTED, job->triggers[i].next_usec > at_usec, "job %" PRIu64 " is %s, and its instant %" PRId64 ", which came %" PRId64 " ms before, is forgotten",
              job->id, what, job->triggers[i].next_usec, (at_usec - job->triggers[i].next_usec) / USEC_PER_MSEC);
+    for (size_t i = 0; i < job->n_triggers && job->state == JOB_ACTIVE; i++)
+        truth_days_over(sim, job, &job->triggers[i], at_usec, what);
 }
 
 // The instant with which a trigger begins or goes on.
-static void check_first(struct sim *sim, const struct t_job *job, const struct t_trigger *trigger, usec_t at_usec)
+static void check_first(struct sim *sim, const struct t_job *job, struct t_trigger *trigger, usec_t at_usec, usec_t left_out_usec, uint64_t seq)
 {
     const struct t_rule *rule = &trigger->rule;
     usec_t from = usec_max(at_usec, job->decided_usec);
     hold(sim, INV_AFTER_END, rule->kind != TRIGGER_AFTER_END || trigger->next_usec == after_end(job, rule, at_usec),
          "job %" PRIu64 " has the instant %" PRId64 ", with %u runs going on", job->id, trigger->next_usec, job->n_active);
-    hold(sim, INV_FIRES_ACCOUNTED, t_rule_count(rule, job->first_usec, from, trigger->next_usec, 2) <= 0,
+    truth_days_planned(sim, job, trigger, from, from, trigger->next_usec, left_out_usec, seq);
+    hold(sim, INV_FIRES_ACCOUNTED, truth_count_days(sim, job, trigger, from, trigger->next_usec, false) <= 0,
          "job %" PRIu64 " begins with the instant %" PRId64 ", but one before it is due", job->id, trigger->next_usec);
 }
 
@@ -192,7 +207,8 @@ static void on_applied(struct sim *sim, const struct record *record)
         // Whatever was decided before, also by another definition while the clock was ahead, is not decided again.
         *trigger = (struct t_trigger){.next_usec = rec->next_usec[i], .last_usec = job->decided_usec};
         t_rule_read(&trigger->rule, from);
-        check_first(sim, job, trigger, record->at_usec);
+        truth_days_read(sim, job, trigger, from);
+        check_first(sim, job, trigger, record->at_usec, rec->left_out_usec != NULL ? rec->left_out_usec[i] : USEC_NEVER, record->seq);
     }
 }
 
@@ -208,12 +224,14 @@ static void on_state(struct sim *sim, const struct record *record)
          "job %" PRIu64 " is held although only %u runs have failed in a row", job->id, job->failures);
     if (rec->to == JOB_HELD && by_people)
         check_due(sim, job, record->at_usec, "held");
+    for (size_t i = 0; i < job->n_triggers && rec->to == JOB_HELD; i++)
+        truth_days_over(sim, job, &job->triggers[i], record->at_usec, "held");
     job->state = rec->to;
     if (rec->to == JOB_ACTIVE)
         job->failures = 0;
     for (size_t i = 0; i < rec->n_next && i < job->n_triggers; i++) {
         job->triggers[i].next_usec = rec->next_usec[i];
-        check_first(sim, job, &job->triggers[i], record->at_usec);
+        check_first(sim, job, &job->triggers[i], record->at_usec, rec->left_out_usec != NULL ? rec->left_out_usec[i] : USEC_NEVER, record->seq);
     }
     if (rec->to == JOB_DELETED) {
         strmap_del(&sim->truth.jobs_by_name, job->name);
@@ -227,6 +245,10 @@ void truth_job_record(struct sim *sim, const struct record *record)
         on_applied(sim, record);
     else if (record->kind == REC_JOB_FIRED)
         on_fired(sim, record);
-    else
+    else if (record->kind == REC_JOB_RESCHEDULED)
+        truth_rescheduled(sim, record);
+    else if (record->kind == REC_JOB_STATE)
         on_state(sim, record);
+    else
+        truth_calendar_record(sim, record);
 }

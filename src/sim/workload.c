@@ -315,6 +315,9 @@ static void work_fire(void *context)
         return;
     sim->acted++;
     act(sim, (enum action)action, &prng);
+    prng_init(&prng, sim_mix(sim_mix(sim->options->seed, 92), number));
+    if (prng_chance(&prng, sim->shape.calendar_permille))
+        workload_calendar(sim, &prng);
 }
 
 void workload_start(struct sim *sim)

@@ -74,6 +74,40 @@ static void draw_trigger(struct sim *sim, struct prng *prng, struct trigger *tri
         trigger->jitter_usec = log_uniform(prng, USEC_PER_SEC, 10 * USEC_PER_MIN);
 }
 
+// Calendars have numbers of their own: what others draw stays.
+static const char *const calendar_names[] = {"cal-0", "cal-1", "cal-2"};
+
+static void draw_days(struct sim *sim, struct prng *prng, struct trigger *trigger)
+{
+    if (sim->shape.calendar_permille == 0 || (trigger->kind != TRIGGER_CRON && trigger->kind != TRIGGER_EVERY) || prng_chance(prng, 300))
+        return;
+    trigger->exclude = &calendar_names[draw(prng, 3)];
+    trigger->n_exclude = 1 + (trigger->exclude < &calendar_names[2] && prng_chance(prng, 200));
+    if (!prng_chance(prng, 250))
+        return;
+    trigger->include = &calendar_names[draw(prng, 3)];
+    trigger->n_include = 1;
+    if (prng_chance(prng, 500))
+        trigger->n_exclude = 0;
+}
+
+// Days around today: the clocks of a server may show others.
+void workload_calendar(struct sim *sim, struct prng *prng)
+{
+    bool gone = prng_chance(prng, 50);
+    struct request *request = client_request_new(sim, gone ? EV_CALENDAR_DELETE : EV_CALENDAR_PUT);
+    snprintf(request->name, sizeof(request->name), "%s", calendar_names[draw(prng, 3)]);
+    int32_t today = (int32_t)(wall(sim) / USEC_PER_DAY);
+    int32_t day = today - (int32_t)draw(prng, 3);
+    for (uint64_t n = gone ? 0 : draw(prng, 5); n > 0; n--) {
+        int32_t last = day + (prng_chance(prng, 100) ? (int32_t)draw(prng, 400) : (int32_t)draw(prng, 2));
+        request->dates[request->n_dates++] = (struct calendar_dates){day, last, NULL};
+        day = last + 2 + (int32_t)draw(prng, 3);
+    }
+    must(request->n_dates <= sizeof(request->dates) / sizeof(request->dates[0]));
+    client_request(request);
+}
+
 void workload_apply(struct sim *sim, struct prng *prng, uint32_t job)
 {
     struct job_spec *spec = workload_spec(sim, prng, prng_chance(prng, 800) ? 1 : 1 + (uint32_t)draw(prng, 6));
@@ -83,8 +117,11 @@ void workload_apply(struct sim *sim, struct prng *prng, uint32_t job)
     size_t n = 1 + draw(prng, 2);
     struct trigger *triggers = arena_array(&sim->arena, struct trigger, n);
     static const struct pair fixed = {"p", "fixed"};
+    struct prng days;
+    prng_init(&days, sim_mix(sim_mix(sim->options->seed, 91), sim->actions));
     for (size_t i = 0; i < n; i++) {
         draw_trigger(sim, prng, &triggers[i]);
+        draw_days(sim, &days, &triggers[i]);
         triggers[i].n_params = spec->n_params > 0 && (spec->params->required || prng_chance(prng, 500)) ? 1 : 0;
         triggers[i].params = &fixed;
     }

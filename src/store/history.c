@@ -13,11 +13,11 @@
 
 static const struct db_schema schema = {
     .application_id = 0x4d535448, // "MSTH"
-    .version = 3,
+    .version = 4,
     .page_bytes = 4096,
     .what = "history",
     .sql = "PRAGMA application_id = 0x4d535448;"
-           "PRAGMA user_version = 3;"
+           "PRAGMA user_version = 4;"
            "CREATE TABLE position (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL);"
            "INSERT INTO position (id, seq) VALUES (1, 0);"
            "CREATE TABLE job_names (name_id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (name, namespace));"
@@ -44,7 +44,7 @@ static const struct db_schema schema = {
            "CREATE TABLE slots (slot INTEGER PRIMARY KEY, first_run INTEGER NOT NULL, last_run INTEGER NOT NULL);"
            "CREATE TABLE fires (job_id INTEGER NOT NULL, nominal_usec INTEGER NOT NULL, trigger_no INTEGER NOT NULL,"
            " at_usec INTEGER NOT NULL, outcome INTEGER NOT NULL, run_id INTEGER NOT NULL, n_missed INTEGER NOT NULL,"
-           " last_usec INTEGER NOT NULL,"
+           " last_usec INTEGER NOT NULL, why TEXT,"
            " PRIMARY KEY (job_id, nominal_usec, trigger_no)) WITHOUT ROWID;"
            "CREATE INDEX fires_by_time ON fires (at_usec);",
 };
@@ -85,8 +85,8 @@ static const char *const statements[H_STATEMENTS] = {
     [H_BLOCK_INSERT] = "INSERT INTO blocks (run_id, first_index, last_index, bytes) VALUES (?1, ?2, ?3, ?4)",
     [H_SLOT_SET] = "INSERT INTO slots (slot, first_run, last_run) VALUES (?1, ?2, ?3) ON CONFLICT (slot) DO UPDATE"
                    " SET first_run = min(first_run, excluded.first_run), last_run = max(last_run, excluded.last_run)",
-    [H_FIRE_SET] = "INSERT OR REPLACE INTO fires (job_id, nominal_usec, trigger_no, at_usec, outcome, run_id, n_missed, last_usec)"
-                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [H_FIRE_SET] = "INSERT OR REPLACE INTO fires (job_id, nominal_usec, trigger_no, at_usec, outcome, run_id, n_missed, last_usec, why)"
+                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [H_PURGE_RUNS] = "SELECT r.run_id, r.spec_id, r.name_id, r.nodes, s.labels FROM runs r INDEXED BY runs_by_end"
                      " LEFT JOIN specs s ON s.spec_id = r.spec_id WHERE r.ended_usec > 0 AND r.ended_usec < ?1"
                      " ORDER BY r.ended_usec LIMIT ?2",
@@ -112,7 +112,7 @@ static const char *const statements[H_STATEMENTS] = {
     [H_RUN_TASKS] = "SELECT r.state, s.n_tasks, s.tasks, r.tail FROM runs r JOIN specs s ON s.spec_id = r.spec_id WHERE r.run_id = ?1",
     [H_BLOCKS] = "SELECT bytes FROM blocks WHERE run_id = ?1 AND first_index <= ?3 AND last_index >= ?2 ORDER BY block_id",
     [H_NODE_NAME] = "SELECT name FROM nodes WHERE node_id = ?1",
-    [H_FIRES] = "SELECT nominal_usec, at_usec, trigger_no, outcome, run_id, n_missed, last_usec FROM fires WHERE job_id = ?1 AND nominal_usec < ?2"
+    [H_FIRES] = "SELECT nominal_usec, at_usec, trigger_no, outcome, run_id, n_missed, last_usec, why FROM fires WHERE job_id = ?1 AND nominal_usec < ?2"
                 " ORDER BY nominal_usec DESC, trigger_no",
 };
 

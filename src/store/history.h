@@ -66,6 +66,7 @@ struct fire_view {
     uint64_t run_id;
     uint64_t n_missed; // instants that are told of in this row beside or with its own
     usec_t last_usec;  // the last of them; 0: none
+    const char *why;   // the reason in words; NULL: the outcome says it
 };
 int history_fires(struct history *, uint64_t job_id, usec_t before, size_t max, struct arena *, struct fire_view **ret_fires, size_t *ret_n,
                   struct err *);

@@ -381,6 +381,7 @@ int history_fires(struct history *history, uint64_t job_id, usec_t before, size_
             .run_id = (uint64_t)sqlite3_column_int64(row, 4),
             .n_missed = (uint64_t)sqlite3_column_int64(row, 5),
             .last_usec = sqlite3_column_int64(row, 6),
+            .why = arena_strdup(arena, (const char *)sqlite3_column_text(row, 7)),
         };
     }
     sqlite3_reset(row);

@@ -139,6 +139,7 @@ static int on_job_fired(struct history *history, const struct record *record, st
     db_bind_u64(row, 6, fired->run_id);
     db_bind_u64(row, 7, fired->n_missed);
     db_bind_i64(row, 8, fired->last_usec);
+    db_bind_text(row, 9, fired->why);
     return db_run(row, err);
 }
 

@@ -18,7 +18,7 @@ COVERED = set()
 
 def routes():
     with open(os.path.join(ROOT, "spec", "routes.def"), encoding="utf-8") as file:
-        rows = re.findall(r'^ROUTE\((\w+), "([^"]+)", (\w+), (\w+), "([^"]+)", "([^"]+)"\)$', file.read(), re.M)
+        rows = re.findall(r'^ROUTE\((\w+), "([^"]+)", (\w+), (\w+), "((?:[^"\\]|\\.)+)", "([^"]+)"\)$', file.read(), re.M)
     assert len(rows) >= 30
     return {handler: (method, path, example) for method, path, handler, _, _, example in rows}
 

@@ -17,6 +17,7 @@ import time
 import urllib.parse
 
 import pytest
+from api_calendars import test_calendars  # noqa: F401
 from api_world import COVERED, MUSTER, ROUTES, Agent, Server, covers, route_of, until
 
 

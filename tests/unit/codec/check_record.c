@@ -63,6 +63,13 @@ static void check_tasks_placed(const struct rec_tasks_placed *a, const struct re
         assert_int_equal(a->attempt != NULL ? a->attempt[i] : 1, b->attempt != NULL ? b->attempt[i] : 1);
 }
 
+static void check_left_out(const usec_t *a, const usec_t *b, size_t n)
+{
+    assert_int_equal(a != NULL, b != NULL);
+    if (a != NULL)
+        check_usecs(a, n, b, n);
+}
+
 static void check_job_body(const struct record *a, const struct record *b)
 {
     if (a->kind == REC_JOB_APPLIED) {
@@ -72,10 +79,16 @@ static void check_job_body(const struct record *a, const struct record *b)
         check_bytes(a->job_applied.packed, b->job_applied.packed);
         size_t n = a->job_applied.spec->n_triggers;
         check_usecs(a->job_applied.next_usec, n, b->job_applied.next_usec, n);
+        check_left_out(a->job_applied.left_out_usec, b->job_applied.left_out_usec, n);
     } else if (a->kind == REC_JOB_STATE) {
         assert_int_equal(a->job_state.job_id, b->job_state.job_id);
         assert_int_equal(a->job_state.to, b->job_state.to);
         check_usecs(a->job_state.next_usec, a->job_state.n_next, b->job_state.next_usec, b->job_state.n_next);
+        check_left_out(a->job_state.left_out_usec, b->job_state.left_out_usec, a->job_state.n_next);
+    } else if (a->kind == REC_JOB_RESCHEDULED) {
+        assert_int_equal(a->job_rescheduled.job_id, b->job_rescheduled.job_id);
+        check_usecs(a->job_rescheduled.next_usec, a->job_rescheduled.n_next, b->job_rescheduled.next_usec, b->job_rescheduled.n_next);
+        check_left_out(a->job_rescheduled.left_out_usec, b->job_rescheduled.left_out_usec, a->job_rescheduled.n_next);
     } else {
         assert_int_equal(a->job_fired.job_id, b->job_fired.job_id);
         assert_int_equal(a->job_fired.trigger, b->job_fired.trigger);
@@ -83,8 +96,10 @@ static void check_job_body(const struct record *a, const struct record *b)
         assert_int_equal(a->job_fired.outcome, b->job_fired.outcome);
         assert_int_equal(a->job_fired.run_id, b->job_fired.run_id);
         assert_int_equal(a->job_fired.n_missed, b->job_fired.n_missed);
-        assert_int_equal(a->job_fired.last_usec, b->job_fired.last_usec);
         assert_int_equal(a->job_fired.next_usec, b->job_fired.next_usec);
+        assert_int_equal(a->job_fired.last_usec, b->job_fired.last_usec);
+        assert_int_equal(a->job_fired.left_out_usec, b->job_fired.left_out_usec);
+        check_text(a->job_fired.why, b->job_fired.why);
     }
 }
 
@@ -191,6 +206,7 @@ void check_record(const struct record *a, const struct record *b)
     case REC_JOB_APPLIED:
     case REC_JOB_STATE:
     case REC_JOB_FIRED:
+    case REC_JOB_RESCHEDULED:
         check_job_body(a, b);
         return;
     case REC_RUN_SUBMITTED:
@@ -212,6 +228,13 @@ void check_record(const struct record *a, const struct record *b)
     case REC_NODE_STATE:
     case REC_NODE_ADMISSION:
         check_node_body(a, b);
+        return;
+    case REC_CALENDAR_PUT:
+        assert_int_equal(a->calendar_put.version, b->calendar_put.version);
+        check_calendar(a->calendar_put.calendar, b->calendar_put.calendar);
+        return;
+    case REC_CALENDAR_DELETED:
+        check_text(a->calendar_deleted.name, b->calendar_deleted.name);
         return;
     case REC_KINDS:
         break;

@@ -161,6 +161,11 @@ static void check_snap_job(const struct snap_job *a, const struct snap_job *b)
     check_spec(a->spec, b->spec);
     check_bytes(a->packed, b->packed);
     check_u64s((const uint64_t *)a->next_usec, a->n_next, (const uint64_t *)b->next_usec, b->n_next);
+    assert_int_equal(a->left_out_usec != NULL, b->left_out_usec != NULL);
+    if (a->left_out_usec != NULL) {
+        check_u64s((const uint64_t *)a->left_out_usec, a->n_next, (const uint64_t *)b->left_out_usec, b->n_next);
+        check_u64s(a->planned_seq, a->n_next, b->planned_seq, b->n_next);
+    }
     assert_int_equal(a->last_run, b->last_run);
     assert_int_equal(a->decided_usec, b->decided_usec);
     assert_int_equal(a->failures, b->failures);
@@ -246,6 +251,12 @@ void check_snapshot_item(const struct snapshot_item *a, const struct snapshot_it
         check_text(a->key.key, b->key.key);
         assert_int_equal(a->key.run_id, b->key.run_id);
         assert_int_equal(a->key.until_usec, b->key.until_usec);
+        return;
+    case SNAP_CALENDAR:
+        check_calendar(a->calendar.calendar, b->calendar.calendar);
+        assert_int_equal(a->calendar.version, b->calendar.version);
+        assert_int_equal(a->calendar.put_usec, b->calendar.put_usec);
+        assert_int_equal(a->calendar.put_seq, b->calendar.put_seq);
         return;
     case SNAP_KINDS:
         break;

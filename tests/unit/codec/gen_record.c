@@ -108,6 +108,7 @@ static void gen_job_applied(struct gen *g, struct rec_job_applied *r)
     r->spec = gen_spec(g);
     r->packed = gen_packed(g, r->spec);
     r->next_usec = gen_usecs(g, r->spec->n_triggers);
+    r->left_out_usec = r->spec->n_triggers > 0 && gen_some(g) ? gen_usecs(g, r->spec->n_triggers) : NULL;
 }
 
 static void gen_job_body(struct gen *g, struct record *r)
@@ -117,6 +118,11 @@ static void gen_job_body(struct gen *g, struct record *r)
     } else if (r->kind == REC_JOB_STATE) {
         r->job_state = (struct rec_job_state){.job_id = gen_u64(g), .to = gen_enum(g, JOB_STATES), .n_next = gen_count(g, 4)};
         r->job_state.next_usec = gen_usecs(g, r->job_state.n_next);
+        r->job_state.left_out_usec = r->job_state.n_next > 0 && gen_some(g) ? gen_usecs(g, r->job_state.n_next) : NULL;
+    } else if (r->kind == REC_JOB_RESCHEDULED) {
+        r->job_rescheduled = (struct rec_job_rescheduled){.job_id = gen_u64(g), .n_next = gen_count(g, 4)};
+        r->job_rescheduled.next_usec = gen_usecs(g, r->job_rescheduled.n_next);
+        r->job_rescheduled.left_out_usec = r->job_rescheduled.n_next > 0 && gen_some(g) ? gen_usecs(g, r->job_rescheduled.n_next) : NULL;
     } else {
         r->job_fired = (struct rec_job_fired){
             .job_id = gen_u64(g),
@@ -127,6 +133,8 @@ static void gen_job_body(struct gen *g, struct record *r)
             .n_missed = gen_u64(g),
             .last_usec = gen_usec(g),
             .next_usec = gen_usec(g),
+            .left_out_usec = gen_usec(g),
+            .why = gen_maybe_text(g),
         };
     }
 }
@@ -191,6 +199,7 @@ struct record *gen_record(struct gen *g, enum record_kind kind)
     case REC_JOB_APPLIED:
     case REC_JOB_STATE:
     case REC_JOB_FIRED:
+    case REC_JOB_RESCHEDULED:
         gen_job_body(g, r);
         break;
     case REC_RUN_SUBMITTED:
@@ -216,6 +225,12 @@ struct record *gen_record(struct gen *g, enum record_kind kind)
         break;
     case REC_NODE_ADMISSION:
         r->node_admission = (struct rec_node_admission){gen_u32(g), gen_enum(g, 2)};
+        break;
+    case REC_CALENDAR_PUT:
+        r->calendar_put = (struct rec_calendar_put){1 + gen_u32(g) / 2, gen_calendar(g)};
+        break;
+    case REC_CALENDAR_DELETED:
+        r->calendar_deleted = (struct rec_calendar_deleted){gen_text(g)};
         break;
     case REC_KINDS:
         fail();

@@ -170,6 +170,13 @@ static const struct trigger *gen_triggers(struct gen *g, size_t *ret_n)
         trigger[i].between_first_sec = (int32_t)(gen_u32(g) % 86401);
         trigger[i].between_last_sec = (int32_t)(gen_u32(g) % 86401);
         trigger[i].jitter_usec = gen_some(g) ? (usec_t)(gen_u32(g) % USEC_PER_DAY) : 0;
+        if (trigger[i].kind == TRIGGER_CRON || trigger[i].kind == TRIGGER_EVERY) {
+            static const char *const names[] = {"freeze", "holidays", "zz"};
+            trigger[i].exclude = names;
+            trigger[i].n_exclude = (uint32_t)gen_count(g, 3);
+            trigger[i].include = names + 1;
+            trigger[i].n_include = (uint32_t)gen_count(g, 2);
+        }
         if (trigger[i].kind == TRIGGER_AT)
             trigger[i].at_usec = gen_usec(g);
         trigger[i].params = gen_pairs(g, &trigger[i].n_params);
@@ -342,6 +349,12 @@ static void check_retry(const struct retry *a, const struct retry *b)
 
 static void check_trigger(const struct trigger *a, const struct trigger *b)
 {
+    assert_int_equal(a->n_exclude, b->n_exclude);
+    assert_int_equal(a->n_include, b->n_include);
+    for (uint32_t i = 0; i < a->n_exclude; i++)
+        assert_string_equal(a->exclude[i], b->exclude[i]);
+    for (uint32_t i = 0; i < a->n_include; i++)
+        assert_string_equal(a->include[i], b->include[i]);
     assert_int_equal(a->kind, b->kind);
     assert_string_equal(a->text, b->text);
     assert_string_equal(a->zone, b->zone);

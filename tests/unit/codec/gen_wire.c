@@ -172,6 +172,16 @@ static void gen_snap_job(struct gen *g, struct snap_job *s)
     for (size_t i = 0; i < s->n_next; i++)
         next_usec[i] = gen_usec(g);
     s->next_usec = next_usec;
+    if (s->n_next == 0 || !gen_some(g))
+        return;
+    usec_t *left_out_usec = arena_array(g->arena, usec_t, s->n_next);
+    uint64_t *planned_seq = arena_array(g->arena, uint64_t, s->n_next);
+    for (size_t i = 0; i < s->n_next; i++) {
+        left_out_usec[i] = gen_usec(g);
+        planned_seq[i] = gen_u64(g);
+    }
+    s->left_out_usec = left_out_usec;
+    s->planned_seq = planned_seq;
 }
 
 static void gen_snap_run(struct gen *g, struct snap_run *s)
@@ -252,6 +262,9 @@ struct snapshot_item *gen_snapshot_item(struct gen *g, enum snapshot_kind kind)
         break;
     case SNAP_KEY:
         item->key = (struct snap_key){gen_text(g), gen_u64(g), gen_usec(g)};
+        break;
+    case SNAP_CALENDAR:
+        item->calendar = (struct snap_calendar){gen_calendar(g), 1 + gen_u32(g) / 2, gen_usec(g), gen_u64(g)};
         break;
     case SNAP_KINDS:
         fail();

@@ -494,7 +494,8 @@ static void test_examples_of_the_table(void **state)
                 buf_adds(&text, ", key: x");
             if (strcmp(field->path, "after.on") == 0)
                 buf_adds(&text, ", run: 1");
-            static const char *const beside[] = {"schedule.zone", "schedule.from", "schedule.until", "schedule.between", "schedule.jitter", "schedule.params"};
+            static const char *const beside[] = {"schedule.zone", "schedule.from", "schedule.until", "schedule.between", "schedule.jitter", "schedule.params",
+                                                 "schedule.exclude", "schedule.include"};
             for (size_t k = 0; k < sizeof(beside) / sizeof(beside[0]); k++)
                 if (strcmp(field->path, beside[k]) == 0)
                     buf_adds(&text, ", cron: '@hourly'");

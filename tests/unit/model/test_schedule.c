@@ -75,6 +75,13 @@ static void test_window_of_the_day(void **state)
         }
         after = next;
     }
+    // A time of the window that comes twice, with one between that is outside: the clocks of Berlin go from 03:00 back to 02:00.
+    struct trigger wild = hourly();
+    wild.cron.minute = 1 | UINT64_C(1) << 45;
+    wild.cron.minute_wild = true;
+    between(&wild, 11, 2);
+    wild.between_last_sec += 1800;
+    assert_int_equal(schedule_next(&wild, berlin, 0, at("2026-10-25T00:00:00Z")), at("2026-10-25T01:00:00Z"));
 }
 
 static void test_a_window_without_instants_ends(void **state)
