@@ -53,8 +53,9 @@ static void check_run_bits(const struct core *core)
             uint64_t bad = run->count[TASK_FAILED] + run->count[TASK_CANCELLED] + run->count[TASK_EXPIRED] + run->count[TASK_LOST];
             must(bits_count(run->ended, n) - run->count[TASK_SUCCEEDED] <= bad);
         }
-        for (uint32_t i = run->cursor; i < n; i++)
-            untouched += !run_has_ended(run, i);
+        untouched = n - run->cursor;
+        if (run->ended)
+            untouched -= (uint32_t)(bits_count(run->ended, n) - bits_count(run->ended, run->cursor));
         must(untouched == run->n_untouched);
         must(run->cursor == n || !run_has_ended(run, run->cursor));
     }

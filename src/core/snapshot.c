@@ -147,10 +147,14 @@ static struct bytes bitmap_bytes(struct arena *arena, const uint64_t *words, uin
 {
     if (!words)
         return (struct bytes){0};
-    size_t len = (n_bits + 7) / 8;
+    size_t n_words = bits_words(n_bits);
+    while (n_words > 0 && words[n_words - 1] == 0) // most of a huge array is often still to come
+        n_words--;
+    size_t len = n_words * 8;
     uint8_t *data = arena_alloc(arena, len);
-    for (size_t i = 0; i < len; i++)
-        data[i] = (uint8_t)(words[i / 8] >> (i % 8 * 8));
+    for (size_t i = 0; i < n_words; i++)
+        for (size_t byte = 0; byte < 8; byte++)
+            data[8 * i + byte] = (uint8_t)(words[i] >> (8 * byte));
     while (len > 0 && data[len - 1] == 0)
         len--;
     return (struct bytes){data, len};

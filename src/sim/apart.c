@@ -18,7 +18,6 @@ enum { ABORTED_STATUS = 3 };
 // Not async-signal-safe, which matters little: abort() calls it from the place that failed, and the process ends with it.
 static void on_abort(int signal)
 {
-    (void)signal;
     static bool again;
     struct sim *sim = sim_current;
     if (sim == NULL || again)
@@ -26,7 +25,10 @@ static void on_abort(int signal)
     again = true;
     sim->result->failed = true;
     sim->result->failed_usec = sim->now;
-    memcpy(sim->result->invariant, "assertion", 10);
+    if (signal == SIGABRT)
+        memcpy(sim->result->invariant, "assertion", 10);
+    else
+        memcpy(sim->result->invariant, "crash", 6);
     fill_result(sim);
     _exit(ABORTED_STATUS);
 }

@@ -25,6 +25,7 @@ static void request_free(struct request *request)
 {
     if (request->edge_id != 0)
         map_del(&request->sim->by_edge_id, request->edge_id);
+    map_del(&request->sim->by_request, request->id);
     timer_stop(&request->timer);
     list_del(&request->link);
     buf_release(&request->packed);
@@ -43,12 +44,14 @@ void clients_release(struct sim *sim)
 {
     clients_give_up(sim);
     map_release(&sim->by_edge_id);
+    map_release(&sim->by_request);
     mem_free(sim->acks);
 }
 
 void client_request(struct request *request)
 {
     list_add_tail(&request->sim->requests, &request->link);
+    map_put(&request->sim->by_request, request->id, request);
     request_try(request);
 }
 
@@ -137,11 +140,7 @@ static int make_event(struct request *request, struct arena *arena, struct event
 
 static struct request *find_request(struct sim *sim, uint64_t id)
 {
-    struct list *pos;
-    for (pos = sim->requests.prev; pos != &sim->requests; pos = pos->prev)
-        if (list_entry(pos, struct request, link)->id == id)
-            return list_entry(pos, struct request, link);
-    return NULL;
+    return map_get(&sim->by_request, id);
 }
 
 // It arrives, unless nobody listens.

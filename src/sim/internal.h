@@ -394,6 +394,7 @@ const char *invariant_sentence(enum invariant);
 
 void check_often(struct sim *);              // after every event
 void check_state(struct sim *, struct server *); // now and then, and when a phase ends
+void check_replay(struct sim *); // at the end
 void check_restart(struct sim *, struct server *);
 void check_end(struct sim *);
 
@@ -522,6 +523,7 @@ struct sim {
     struct timer work_timer;
     uint32_t actions, acted; // drawn; not left out
     struct list requests;
+    struct map by_request;
     uint64_t next_request;
     struct map by_edge_id;
     uint64_t next_edge_id;

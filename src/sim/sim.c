@@ -2,6 +2,7 @@
 // One run: building the cluster that the seed asks for, the phase with faults, the phase without.
 #include <string.h>
 
+#include "base/tz.h"
 #include "sim/internal.h"
 
 enum { EVENTS_MAX = 600000, RECORDS_MAX = 300000 };
@@ -95,6 +96,7 @@ static void build(struct sim *sim)
     if (sim->options->nodes > 0)
         n_nodes = sim->options->nodes;
     must(n_nodes <= SIM_NODES_MAX);
+    sim->truth.standby = core_new(&(struct core_options){.limits = &sim->limits, .find_zone = tz_finder, .seed = 1});
     disk_init(&sim->disk, sim);
     sim->n_servers = 1;
     server_init(&sim->servers[0], sim, 0, &sim->disk);
@@ -165,6 +167,7 @@ static void heal(struct sim *sim)
     run_until(sim, sim->now + 2 * USEC_PER_SEC);
     if (!sim->failed)
         check_end(sim);
+    check_replay(sim);
 }
 
 static void release(struct sim *sim)

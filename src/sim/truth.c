@@ -31,6 +31,7 @@ void truth_release(struct sim *sim)
     strmap_release(&truth->jobs_by_name);
     mem_free(truth->nodes);
     buf_release(&truth->log);
+    core_free(truth->standby);
     arena_release(&truth->arena);
     arena_release(&truth->lasting);
 }
@@ -100,6 +101,8 @@ void truth_batch(struct sim *sim, uint64_t epoch, const struct disk_batch *batch
         truth->at_usec = record->at_usec;
         truth->n_records++;
         truth_record(sim, record);
+        if (!sim->failed)
+            core_apply(truth->standby, record);
     }
     truth_jobs_batch(sim);
     hold(sim, INV_EPOCHS_GROW, truth->epoch <= epoch, "a batch of epoch %" PRIu64 " lands after epoch %" PRIu64 " began", epoch, truth->epoch);

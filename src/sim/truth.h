@@ -10,6 +10,7 @@
 #include "model/record.h"
 #include "sim/instants.h"
 
+struct core;
 struct disk_batch;
 struct node;
 struct process;
@@ -151,6 +152,7 @@ struct truth {
     usec_t at_usec; // wall time of the last record
     usec_t fired_usec; // true time at which an instant was decided last
     struct buf log; // every durable record, from the first
+    struct core *standby; // follows the durable log record by record, as another server would
     struct arena arena; // of one record
     struct arena lasting;
     uint64_t n_records, n_fires, n_attempts, n_processes;
