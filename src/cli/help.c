@@ -155,6 +155,11 @@ void details_print(FILE *file, const char *name, const json_t *details)
     const json_t *detail = NULL;
     json_array_foreach(details, i, detail)
     {
+        json_int_t more = json_integer_value(json_object_get(detail, "more"));
+        if (more > 0) {
+            fprintf(file, "  and %lld more\n", (long long)more);
+            continue;
+        }
         json_int_t line = json_integer_value(json_object_get(detail, "line"));
         json_int_t column = json_integer_value(json_object_get(detail, "column"));
         const char *field = json_string_value(json_object_get(detail, "field"));

@@ -64,6 +64,10 @@ int spec_file_tell(struct cli *cli, const struct spec_file *file, int code, stru
 {
     const json_t *details = client_details(cli->client);
     size_t count = json_array_size(details);
+    const json_t *last = count > 0 ? json_array_get(details, count - 1) : NULL;
+    json_int_t more = json_integer_value(json_object_get(last, "more")); // than the server keeps
+    if (more > 0)
+        count += (size_t)more - 1;
     if (count == 0)
         return err_wrap(err, code, "%.100s", file->name);
     fflush(stdout);

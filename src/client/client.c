@@ -153,6 +153,9 @@ int reply_error(int status, const struct buf *body, json_t **ret_details, struct
         code = ERR_INTERNAL;
     if (json_is_array(details) && json_array_size(details) > 0)
         *ret_details = json_incref(details);
+    json_int_t more = json_integer_value(json_object_get(error, "details_more"));
+    if (*ret_details != NULL && more > 0)
+        json_array_append_new(*ret_details, json_pack("{s:I}", "more", more));
     if (message != NULL)
         err_set(err, code, "%s", message);
     else

@@ -18,17 +18,23 @@ struct doc_item *doc_items_add(struct doc_items *items, struct arena *arena)
     return &items->item[items->n++];
 }
 
-void doc_check_keys(const struct doc_node *map, struct spec_errors *errors)
+size_t doc_drop_doubles(struct doc_node *map, struct spec_errors *errors)
 {
     must(map->kind == DOC_MAP);
     struct strmap seen = {0};
+    size_t kept = 0;
     for (size_t i = 0; i < map->n; i++) {
-        struct doc_item *item = &map->items[i];
+        const struct doc_item *item = &map->items[i];
         const struct doc_item *first = strmap_get(&seen, item->key);
-        if (first != NULL)
+        if (first != NULL) {
             spec_errors_add(errors, item->line, item->column, item->key, NULL, "it is given twice, first in line %u", first->line);
-        else
-            (void)strmap_put(&seen, item->key, item);
+            continue;
+        }
+        map->items[kept] = *item;
+        (void)strmap_put(&seen, item->key, &map->items[kept++]);
     }
     strmap_release(&seen);
+    size_t dropped = map->n - kept;
+    map->n = kept;
+    return dropped;
 }

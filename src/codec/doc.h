@@ -34,7 +34,8 @@ struct doc_item {
 
 // Both read a whole text and give its documents (JSON has exactly one; documents of YAML that hold nothing are left out). All errors that
 // can be found without losing the thread are added to errors; returns ERR_INVALID when there was one, and then gives nothing. A key that
-// stands twice in a map is an error; so are anchors, aliases and tags of YAML, and everything that RFC 8259 does not allow in JSON.
+// stands twice in a map is added to errors, too, but does not hide what else is wrong: the first of the two is given, and 0 returned. Anchors,
+// aliases and tags of YAML are errors, and so is everything that RFC 8259 does not allow in JSON.
 int doc_yaml(const char *text, size_t len, struct arena *arena, struct doc_node ***ret_docs, size_t *ret_n, struct spec_errors *errors);
 int doc_json(const char *text, size_t len, struct arena *arena, struct doc_node ***ret_docs, size_t *ret_n, struct spec_errors *errors);
 
@@ -45,4 +46,5 @@ struct doc_items {
 };
 
 struct doc_item *doc_items_add(struct doc_items *items, struct arena *arena);
-void doc_check_keys(const struct doc_node *map, struct spec_errors *errors);
+// Drops all but the first item of a key, with an error for each; returns how many.
+size_t doc_drop_doubles(struct doc_node *map, struct spec_errors *errors);

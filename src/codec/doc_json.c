@@ -15,6 +15,7 @@ struct json_reader {
     uint32_t column;
     struct arena *arena;
     struct spec_errors *errors;
+    size_t doubles; // keys that stood twice
     bool broken;
 };
 
@@ -254,7 +255,7 @@ static void json_map(struct json_reader *in, int depth, struct doc_node *ret)
     ret->items = items.item;
     ret->n = items.n;
     if (!in->broken)
-        doc_check_keys(ret, in->errors);
+        in->doubles += doc_drop_doubles(ret, in->errors);
 }
 
 static void json_value(struct json_reader *in, int depth, struct doc_node *ret)
@@ -283,14 +284,14 @@ int doc_json(const char *text, size_t len, struct arena *arena, struct doc_node 
     if (text == NULL)
         text = "";
     struct json_reader in = {.p = text, .end = text + len, .line = 1, .column_at = text, .column = 1, .arena = arena, .errors = errors};
-    size_t n_errors = errors->n;
+    size_t n_errors = errors->n + errors->n_more;
     struct doc_node **list = arena_array(arena, struct doc_node *, 1);
     list[0] = arena_new(arena, struct doc_node);
     json_value(&in, 0, list[0]);
     json_skip_space(&in);
     if (in.p < in.end)
         json_bad(&in, in.p, "something follows the end of the document");
-    if (errors->n > n_errors)
+    if (errors->n + errors->n_more > n_errors + in.doubles)
         return ERR_INVALID;
     *ret_docs = list;
     *ret_n = 1;

@@ -12,6 +12,7 @@ struct yaml_reader {
     const char *text;
     struct arena *arena;
     struct spec_errors *errors;
+    size_t doubles; // keys that stood twice
     bool broken; // the thread is lost: stop reading
 };
 
@@ -135,7 +136,7 @@ static void yaml_map(struct yaml_reader *in, int depth, struct doc_node *ret)
     ret->items = items.item;
     ret->n = items.n;
     if (!in->broken)
-        doc_check_keys(ret, in->errors);
+        in->doubles += doc_drop_doubles(ret, in->errors);
 }
 
 // Reads what begins with event.
@@ -209,10 +210,10 @@ int doc_yaml(const char *text, size_t len, struct arena *arena, struct doc_node 
     yaml_parser_set_encoding(&in.parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&in.parser, (const unsigned char *)text, len);
     struct doc_items docs = {0};
-    size_t n_errors = errors->n;
+    size_t n_errors = errors->n + errors->n_more;
     yaml_stream(&in, &docs);
     yaml_parser_delete(&in.parser);
-    if (errors->n > n_errors)
+    if (errors->n + errors->n_more > n_errors + in.doubles)
         return ERR_INVALID;
     struct doc_node **list = arena_array(arena, struct doc_node *, docs.n);
     for (size_t i = 0; i < docs.n; i++)

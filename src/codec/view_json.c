@@ -303,6 +303,8 @@ void view_json_error(struct buf *out, int code, const char *message, const struc
             json_put_close(&json, '}');
         }
         json_put_close(&json, ']');
+        if (errors->n_more > 0)
+            json_put_id(&json, "details_more", errors->n_more);
     }
     json_put_close(&json, '}');
     json_put_close(&json, '}');

@@ -26,5 +26,6 @@ void view_json_why(struct buf *out, const struct why_view *view);
 // A spec in the form of a job file; what has its default is left out. Parsing it again as SPEC_JOB gives the same spec.
 void view_json_spec(struct buf *out, const struct job_spec *spec);
 
-// {"error":{"code":"invalid","message":...,"details":[...]}}; errors: NULL for none. Ends with a newline.
+// {"error":{"code":"invalid","message":...,"details":[...]}}; errors: NULL for none. "details_more" behind the details says how many
+// errors there are besides. Ends with a newline.
 void view_json_error(struct buf *out, int code, const char *message, const struct spec_errors *errors);

@@ -150,7 +150,7 @@ bool body_format(struct request *request, enum spec_format *ret)
     const char *body = http_body(request->http, &len);
     if (format_of(http_field(request->http, "Content-Type"), body, len, ret))
         return true;
-    request_error(request, ERR_UNSUPPORTED, "the field Content-Type must be application/json or application/yaml");
+    request_error(request, ERR_MEDIA_TYPE, "it must be sent as Content-Type application/json or application/yaml");
     return false;
 }
 

@@ -172,6 +172,12 @@ static void test_broken_yaml(void **state)
     refuse(*state, "command: !!str a\nname: !x b\n", "1:10: tags (!name) are not allowed\n2:7: tags (!name) are not allowed\n");
     refuse(*state, "command: a\ncommand: b\nenv: {A: 1, B: 2, A: 3}\n",
            "2:1: command: it is given twice, first in line 1\n3:19: A: it is given twice, first in line 3\n");
+    // What is given twice hides nothing else.
+    refuse(*state, "command: [a]\ncommand: b\nretry: {limit: x, limit: 2}\n",
+           "2:1: command: it is given twice, first in line 1\n"
+           "3:16: retry.limit: 'x' is not a whole number (allowed: 0 up to one less than the setting attempts_max)\n3:19: limit: it is given twice, first in line 3\n");
+    refuse(*state, "command: [a]\ncommand: &x b\ncolour: red\n",
+           "2:1: command: it is given twice, first in line 1\n2:10: anchors (&name) are not allowed; write the value where it is used\n");
     refuse(*state, "? [a]\n: b\n", "1:3: a key must be text\n");
     refuse(*state, "a: [[[[[[[[[[[[[[[[[[[[[[[\n", "1:19: it is nested too deeply\n");
     refuse(*state, "command: \"a\\0b\"\n", "1:10: a text cannot hold the character NUL\n");
