@@ -17,6 +17,20 @@
 #define ROWS_DEFAULT 100
 #define PAGE_ROWS 500
 
+// Says which runs a page leaves out because the server cannot read what it holds of them; in an export (file not NULL) as lines, too.
+static void damaged_tell(const struct cli *cli, const json_t *page, FILE *file)
+{
+    size_t i = 0;
+    const json_t *id = NULL;
+    json_array_foreach(json_object_get(page, "damaged"), i, id)
+    {
+        long long run_id = (long long)json_integer_value(id);
+        cli_remark(cli, "what the history holds of run %lld is damaged; it is left out", run_id);
+        if (file != NULL)
+            fprintf(file, "{\"run_id\":%lld,\"damaged\":true}\n", run_id);
+    }
+}
+
 // Fetches pages of a list until `max` rows are there or it ends. The answer is the array of all rows; *ret_more says whether
 // there are others behind them.
 static int runs_fetch(struct cli *cli, const char *path, int64_t max, json_t **ret_rows, bool *ret_more, struct err *err)
@@ -38,6 +52,7 @@ static int runs_fetch(struct cli *cli, const char *path, int64_t max, json_t **r
             return rc;
         }
         json_array_extend(rows, json_object_get(answer, "runs"));
+        damaged_tell(cli, answer, NULL);
         uint64_t next = (uint64_t)answer_number(answer, "next_before");
         *ret_more = next > 0 && (before == 0 || next < before);
         before = next;
@@ -250,6 +265,7 @@ static int export_pages(struct cli *cli, const char *path, FILE *file, struct er
         bool failed = false;
         json_array_foreach(json_object_get(answer, "runs"), i, run)
             failed |= json_dumpf(run, file, JSON_COMPACT | JSON_REAL_PRECISION(15)) < 0 || fputc('\n', file) == EOF;
+        damaged_tell(cli, answer, file);
         uint64_t next = (uint64_t)answer_number(answer, "next_before");
         more = next > 0 && (before == 0 || next < before);
         before = next;

@@ -29,6 +29,7 @@ struct run_view {
     struct bytes params; // values of its parameters (model/params.h)
     struct bytes spec; // packed; empty unless asked for
     bool live;         // from memory; false: from the history
+    bool damaged;      // what the history holds of it cannot be read: nothing but run_id is filled
 };
 
 struct task_view {

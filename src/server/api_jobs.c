@@ -274,7 +274,7 @@ static void done_fires(struct history_read *read)
         const struct fire_view *fire = &state->fires[i];
         buf_printf(&json, "%s{\"nominal_at\":\"%s\"", i > 0 ? "," : "", time_format(text, fire->nominal_usec));
         buf_printf(&json, ",\"at\":\"%s\",\"trigger\":%" PRIu32 ",\"outcome\":\"%s\",\"run_id\":", time_format(text, fire->at_usec), fire->trigger,
-                   fire_outcome_name(fire->outcome));
+                   fire->damaged ? "damaged" : fire_outcome_name(fire->outcome));
         if (fire->run_id != 0)
             buf_printf(&json, "%" PRIu64, fire->run_id);
         else
@@ -291,7 +291,7 @@ static void done_fires(struct history_read *read)
             buf_adds(&json, "null");
         buf_addc(&json, '}');
     }
-    if (state->n == state->max)
+    if (state->n >= state->max) // more than max when triggers share the last instant
         buf_printf(&json, "],\"next_before\":\"%s\"}\n", time_format(text, state->fires[state->n - 1].nominal_usec));
     else
         buf_adds(&json, "],\"next_before\":null}\n");

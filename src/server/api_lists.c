@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "codec/view_json.h"
 #include "server/context.h"
@@ -88,6 +89,19 @@ static bool parse_filter(struct server *server, struct http_request *http, struc
     return true;
 }
 
+// Says so in the log, once for each page.
+static void log_damaged(uint64_t run_id, size_t n)
+{
+    if (n > 0)
+        log_error("the history holds rows of runs that are damaged; they are left out of lists", "run=%" PRIu64 " runs=%zu", run_id, n);
+}
+
+// Whether nothing is known of a run: its row is damaged, and it is not in memory.
+static bool is_lost(struct server *server, const struct run_view *run)
+{
+    return run->damaged && !server_has_run(server, run->run_id);
+}
+
 // Prints a run that the history knows, as it is now, behind `before`. Prints nothing when it no longer is one that was asked for.
 static bool print_fresh(struct server *server, const struct run_filter *filter, const struct run_view *run, const char *before, struct buf *out)
 {
@@ -123,13 +137,26 @@ static void done_page(struct history_read *read)
     struct buf json = {0};
     buf_adds(&json, "{\"runs\":[");
     const char *before = "";
-    for (size_t i = 0; i < state->n; i++)
-        if (print_fresh(request->server, &state->filter, &state->runs[i], before, &json))
+    size_t n_damaged = 0;
+    uint64_t damaged = 0;
+    struct buf ids = {0};
+    for (size_t i = 0; i < state->n; i++) {
+        if (is_lost(request->server, &state->runs[i])) {
+            damaged = state->runs[i].run_id;
+            buf_printf(&ids, "%s%" PRIu64, n_damaged++ > 0 ? "," : "", damaged);
+        } else if (print_fresh(request->server, &state->filter, &state->runs[i], before, &json)) {
             before = ",";
+        }
+    }
+    log_damaged(damaged, n_damaged);
+    buf_adds(&json, "]");
+    if (n_damaged > 0)
+        buf_printf(&json, ",\"damaged\":[%s]", ids.data);
+    buf_release(&ids);
     if (state->n == state->filter.max)
-        buf_printf(&json, "],\"next_before\":%" PRIu64 "}\n", state->runs[state->n - 1].run_id);
+        buf_printf(&json, ",\"next_before\":%" PRIu64 "}\n", state->runs[state->n - 1].run_id);
     else
-        buf_adds(&json, "],\"next_before\":null}\n");
+        buf_adds(&json, ",\"next_before\":null}\n");
     arena_release(&state->page);
     request_answer_durable(request, 200, &json);
 }
@@ -201,9 +228,18 @@ static void done_export_page(struct history_read *read)
         return;
     }
     buf_clear(&state->lines);
-    for (size_t i = 0; i < state->n; i++)
-        if (print_fresh(request->server, &state->filter, &state->runs[i], "", &state->lines))
+    size_t n_damaged = 0;
+    uint64_t damaged = 0;
+    for (size_t i = 0; i < state->n; i++) {
+        if (is_lost(request->server, &state->runs[i])) {
+            damaged = state->runs[i].run_id;
+            n_damaged++;
+            buf_printf(&state->lines, "{\"run_id\":%" PRIu64 ",\"damaged\":true}\n", damaged);
+        } else if (print_fresh(request->server, &state->filter, &state->runs[i], "", &state->lines)) {
             buf_addc(&state->lines, '\n');
+        }
+    }
+    log_damaged(damaged, n_damaged);
     state->more = state->n == state->filter.max;
     if (state->more)
         state->filter.before = state->runs[state->n - 1].run_id;

@@ -47,6 +47,7 @@ int history_write(struct history *, const struct record *const *records, size_t 
 // *ret_dropped tells how many runs. A call per some hundreds of runs keeps readers and the writer from waiting long.
 int history_purge(struct history *, usec_t ended_before_usec, size_t max, size_t *ret_dropped, struct err *);
 
+// A run of the page whose row cannot be read is given as damaged, with nothing but its id.
 int history_runs(struct history *, const struct run_filter *, struct arena *, struct run_view **ret_runs, size_t *ret_n, struct err *);
 int history_run(struct history *, uint64_t run_id, struct arena *, struct run_view *ret_run, struct err *); // with its spec
 // The tasks of a run, each with its latest attempt (attempt 0: none yet), by index from `from` on; states: mask of enum task_state, 0: any.
@@ -67,6 +68,7 @@ struct fire_view {
     uint64_t n_missed; // instants that are told of in this row beside or with its own
     usec_t last_usec;  // the last of them; 0: none
     const char *why;   // the reason in words; NULL: the outcome says it
+    bool damaged;      // its outcome cannot be read
 };
 int history_fires(struct history *, uint64_t job_id, usec_t before, size_t max, struct arena *, struct fire_view **ret_fires, size_t *ret_n,
                   struct err *);

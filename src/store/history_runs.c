@@ -232,7 +232,7 @@ static int fill_view(sqlite3_stmt *row, uint64_t run_id, struct arena *arena, st
     view->job_id = (uint64_t)sqlite3_column_int64(row, 0);
     view->namespace_name = history_column_text(row, 1, arena);
     const char *name = history_column_text(row, 2, arena);
-    view->job_name = name[0] ? name : NULL;
+    view->job_name = name != NULL && name[0] ? name : NULL;
     view->job_version = (uint32_t)sqlite3_column_int64(row, 3);
     // SQLite checks no contents: one damaged row is an error of whoever asks for it, not the end of the server.
     if (sqlite3_column_int64(row, 4) < 0 || sqlite3_column_int64(row, 4) >= RUN_STATES)
@@ -299,8 +299,15 @@ static int search_runs(struct history *history, const struct run_filter *filter,
     if (!search.nothing && filter->max > 0)
         code = find_ids(history, &search, arena, &ids, &n, err);
     struct run_view *runs = arena_array(arena, struct run_view, n);
-    for (size_t i = 0; i < n && code == 0; i++)
+    for (size_t i = 0; i < n && code == 0; i++) {
         code = read_view(history, ids[i], arena, &runs[i], err);
+        if (code == ERR_STORE_CORRUPT) {
+            // One bad row is missing in the page, and not the page.
+            runs[i] = (struct run_view){.run_id = ids[i], .damaged = true};
+            code = 0;
+            err_clear(err);
+        }
+    }
     if (code < 0)
         return code;
     *ret_runs = runs;
@@ -369,15 +376,13 @@ int history_fires(struct history *history, uint64_t job_id, usec_t before, size_
             fires = more;
             cap *= 2;
         }
-        if (sqlite3_column_int64(row, 3) < 0 || sqlite3_column_int64(row, 3) >= FIRE_OUTCOMES) {
-            sqlite3_reset(row);
-            return err_set(err, ERR_STORE_CORRUPT, "what the history holds of the fires of a job is damaged");
-        }
+        int64_t outcome = sqlite3_column_int64(row, 3);
         fires[n++] = (struct fire_view){
             .nominal_usec = nominal_usec,
             .at_usec = sqlite3_column_int64(row, 1),
             .trigger = (uint32_t)sqlite3_column_int64(row, 2),
-            .outcome = (enum fire_outcome)sqlite3_column_int(row, 3),
+            .outcome = outcome >= 0 && outcome < FIRE_OUTCOMES ? (enum fire_outcome)outcome : 0,
+            .damaged = outcome < 0 || outcome >= FIRE_OUTCOMES,
             .run_id = (uint64_t)sqlite3_column_int64(row, 4),
             .n_missed = (uint64_t)sqlite3_column_int64(row, 5),
             .last_usec = sqlite3_column_int64(row, 6),

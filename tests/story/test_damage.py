@@ -2,6 +2,7 @@
 """Files of the server that were lost, cut or flipped: it says so and does not start, or it has everything. Never is acknowledged work gone
 without a word."""
 
+import json
 import os
 import shutil
 import signal
@@ -121,15 +122,35 @@ def test_a_history_that_is_no_database(folder):
     assert has_everything(folder)
 
 
-def test_a_damaged_row_of_the_history_harms_only_itself(folder):
+def damage_history(folder, *statements):
     with sqlite3.connect(folder / "history.db") as db:
-        db.execute("UPDATE runs SET state = 77 WHERE run_id = 3")
+        for statement in statements:
+            db.execute(statement)
     db.close()
+
+
+def test_a_damaged_row_of_the_history_harms_only_itself(folder, tmp_path):
+    one = Server(folder)
+    for run_id in (3, 4, 5, 6):
+        assert one.post(f"/v1/runs/{run_id}/cancel").status == 202
+    until(lambda: one.get("/v1/status").json["runs"]["in_memory"] == RUNS - 4)
+    one.stop()
+    damage_history(folder, "UPDATE runs SET state = 77 WHERE run_id = 3", "UPDATE runs SET state = -1 WHERE run_id = 5",
+                   "UPDATE runs SET state = 77 WHERE run_id = 7")
     one = Server(folder)
     try:
-        reply = one.get("/v1/runs?max=1000")
+        page = one.get("/v1/runs?max=1000")
+        ids = [run["run_id"] for run in page.json["runs"]]
+        assert page.status == 200 and page.json["damaged"] == [5, 3]
+        assert len(ids) == RUNS - 2 and 4 in ids and 6 in ids
+        assert 7 in ids  # what has not ended is in the store
+        assert "damaged" not in one.get("/v1/runs?max=10").json
+        reply = one.get("/v1/runs/3")
         assert (reply.status, reply.code) == (500, "store_corrupt") and "run 3" in reply.json["error"]["message"]
-        assert one.get("/v1/runs?max=10").status == 200
-        assert one.get("/v1/runs/3").json["state"] == "pending"  # what has not ended is in the store
+        lines = [json.loads(line) for line in one.get("/v1/export").body.splitlines()]
+        assert len(lines) == RUNS and {"run_id": 3, "damaged": True} in lines
+        assert "rows of runs that are damaged" in (tmp_path / "server.log").read_text()
+        done = subprocess.run([MUSTER, "history", "--data", str(folder), "--max", "1000"], capture_output=True, text=True, timeout=20, check=False)
+        assert done.returncode == 0 and "run 3 is damaged; it is left out" in done.stderr
     finally:
         assert one.stop() == 0
