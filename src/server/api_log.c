@@ -29,6 +29,8 @@ struct log_state {
     bool streaming;    // the head of the answer has left
     char *node;        // that ran the attempt
     bool under_way;    // the attempt may still write
+    uint64_t output_bytes; // of both streams of an attempt that has ended; UINT64_MAX: not known
+    bool other;        // the read is of the other stream
     uint64_t reading;  // number of the read at the node; 0: none
     bool in_history;   // asks the history
     usec_t away_mono_usec; // since when the node has not answered; 0: it does
@@ -39,10 +41,19 @@ struct log_state {
 
 static void ask(struct log_state *log);
 
+static void add_number(struct http_request *http, const char *field, uint64_t value)
+{
+    char number[24];
+    snprintf(number, sizeof(number), "%" PRIu64, value);
+    http_add_field(http, field, number);
+}
+
 static void begin_stream(struct log_state *log)
 {
-    if (!log->streaming)
+    if (!log->streaming) {
+        add_number(log->request->http, "Muster-Offset", log->offset);
         http_stream_begin(log->request->http, 200, "text/plain; charset=utf-8");
+    }
     log->streaming = true;
 }
 
@@ -99,13 +110,6 @@ static void ask_later(struct log_state *log)
     loop_timer_set(&log->timer, clock_mono_usec() + POLL_USEC);
 }
 
-static void add_number(struct http_request *http, const char *field, uint64_t value)
-{
-    char number[24];
-    snprintf(number, sizeof(number), "%" PRIu64, value);
-    http_add_field(http, field, number);
-}
-
 static void answer(struct log_state *log, const struct wire_log_data *data)
 {
     struct http_request *http = log->request->http;
@@ -128,7 +132,7 @@ static void follow(struct log_state *log, const struct wire_log_data *data)
             log_end(log, false);
             return;
         }
-        add_number(http, "Muster-Offset", data->offset);
+        log->offset = data->offset;
     }
     begin_stream(log);
     if (data->data.len > 0 && !http_stream_write(http, data->data.data, data->data.len)) {
@@ -146,10 +150,40 @@ static void follow(struct log_state *log, const struct wire_log_data *data)
     }
 }
 
+static void ask_node(struct log_state *log);
+
+static void answer_nothing(struct log_state *log, bool final)
+{
+    answer(log, &(struct wire_log_data){.offset = log->offset, .end = 0, .final = final});
+}
+
+// The node has no file of this stream: it gets one with its first byte, and loses it when old output makes room for new. What the attempt
+// wrote in all, which its end tells, says which of the two it is.
+static void without_file(struct log_state *log, const struct wire_log_data *data)
+{
+    if (log->under_way || log->output_bytes == 0) {
+        answer_nothing(log, !log->under_way);
+    } else if (log->other && data->code == 0 && data->end >= log->output_bytes) {
+        answer_nothing(log, true);
+    } else if (!log->other && log->output_bytes != UINT64_MAX) {
+        log->other = true;
+        ask_node(log);
+    } else {
+        char text[200];
+        snprintf(text, sizeof(text), "the output of attempt %" PRIu32 " of task %" PRIu32 " of run %" PRIu64 " is not kept on node %.64s any more",
+                 log->attempt, log->index, log->run_id, log->node);
+        log_fail(log, ERR_NOT_FOUND, text);
+    }
+}
+
 static void on_log_data(void *context, const struct wire_log_data *data)
 {
     struct log_state *log = context;
     log->reading = 0;
+    if (!log->follow && (log->other ? data->code == 0 || data->code == ERR_NOT_FOUND : data->code == ERR_NOT_FOUND)) {
+        without_file(log, data);
+        return;
+    }
     if (data->code == 0) {
         log->away_mono_usec = 0;
         if (log->follow)
@@ -178,9 +212,9 @@ static void ask_node(struct log_state *log)
         .run_id = log->run_id,
         .index = log->index,
         .attempt = log->attempt,
-        .stream = log->stream,
-        .offset = log->offset,
-        .max_bytes = log->max_bytes,
+        .stream = log->other ? 1 - log->stream : log->stream,
+        .offset = log->other ? 0 : log->offset,
+        .max_bytes = log->other ? 1 : log->max_bytes,
     };
     log->reading = agents_log_read(log->request->server->agents, log->node, &read, on_log_data, log);
 }
@@ -220,6 +254,7 @@ static void done_attempts(struct history_read *read)
     }
     log->attempt = found->attempt;
     log->under_way = !found->ended && !task_state_terminal(found->state);
+    log->output_bytes = found->ended && found->end.outcome != OUTCOME_LOST ? found->end.usage.output_bytes : UINT64_MAX;
     log->node = arena_strdup(&request->arena, found->node);
     ask_node(log);
 }
@@ -288,6 +323,7 @@ void api_task_log(void *context, struct http_request *http)
     struct log_state *log = arena_new(&request->arena, struct log_state);
     *log = parsed;
     log->request = request;
+    log->output_bytes = UINT64_MAX;
     request->state = log;
     loop_timer_init(&log->timer, server->loop, on_timer, log);
     http_on_gone(http, on_log_gone, log);

@@ -153,8 +153,13 @@ def test_a_bad_spec_is_answered_with_every_error_and_its_place(server):
     assert [(d["line"], d["field"]) for d in details] == [(3, "retry.limit"), (4, "colour")]
     assert all(d["column"] >= 1 and d["problem"] for d in details)
     for body, kind, code in (("{", "application/json", "invalid"), ("", "application/json", "invalid"), ("a: *b", "application/yaml", "invalid"),
-                             ("x" * 1100000, "application/yaml", "too_large"), ("{}", "text/html", "unsupported")):
+                             ("x" * 1100000, "application/yaml", "too_large"), ("{}", "text/html", "media_type")):
         assert server.post("/v1/runs", body, kind=kind).code == code, (body[:20], kind)
+    other = server.post("/v1/runs", "{}", kind="text/html")
+    assert other.status == 415 and "application/json or application/yaml" in other.json["error"]["message"]
+    reply = server.post("/v1/runs", "command: [true]\n" + "".join(f"zz{i}: 1\n" for i in range(250)), kind="application/yaml")
+    assert reply.json["error"]["message"].startswith("250 errors") and len(reply.json["error"]["details"]) == 100
+    assert reply.json["error"]["details_more"] == 150
     assert server.get("/v1/runs?max=1").json["runs"] == before
 
 
@@ -251,6 +256,30 @@ def test_lists_pages_and_filters(server):
 # ---- real work
 
 
+def log_facts(reply):
+    return (reply.status, reply.body, *(reply.headers.get("Muster-" + name) for name in ("Offset", "End", "Final")))
+
+
+def test_a_task_that_says_nothing_has_an_empty_log(server, agent):
+    silent = server.submit(command=["true"])
+    server.ended(silent)
+    assert log_facts(server.get(f"/v1/runs/{silent}/tasks/0/log")) == (200, b"", "0", "0", "1")
+    assert log_facts(server.get(f"/v1/runs/{silent}/tasks/0/log?stream=stderr&offset=7")) == (200, b"", "7", "0", "1")
+    assert server.get(f"/v1/runs/{silent}/tasks/0/log?follow=1").headers["Muster-Offset"] == "0"
+    running = server.submit(command=["sleep", "60"])
+    until(lambda: server.get(f"/v1/runs/{running}").json["tasks"]["running"] == 1)
+    assert log_facts(server.get(f"/v1/runs/{running}/tasks/0/log")) == (200, b"", "0", "0", "0")
+    server.post(f"/v1/runs/{running}/cancel")
+    # One stream is empty because nothing came, or because it was removed: what the attempt wrote in all tells.
+    loud = server.submit(command=["sh", "-c", "echo to stderr >&2"])
+    server.ended(loud)
+    assert log_facts(server.get(f"/v1/runs/{loud}/tasks/0/log")) == (200, b"", "0", "0", "1")
+    os.unlink(os.path.join(agent.folder, "logs", str(loud // 1000), str(loud), "0.1.err"))
+    for stream in ("stdout", "stderr"):
+        reply = server.get(f"/v1/runs/{loud}/tasks/0/log?stream={stream}")
+        assert (reply.status, reply.code) == (404, "not_found") and "not kept on node n1 any more" in reply.json["error"]["message"]
+
+
 @covers("run_watch", "tasks", "task", "task_log", "run_rerun")
 def test_an_array_that_runs(server, agent):
     script = "#!/bin/sh\necho out $MUSTER_TASK\necho err $MUSTER_TASK >&2\n[ $MUSTER_TASK != 3 ] || exit 7\n"
@@ -287,6 +316,9 @@ def test_an_array_that_runs(server, agent):
     assert server.get(f"/v1/runs/{run_id}/tasks/2/log?attempt=9").code == "not_found"
     assert server.get(f"/v1/runs/{run_id}/tasks/99/log").code == "not_found"
     assert server.get("/v1/runs/999999/tasks/0/log?follow=1").code == "not_found"
+
+    followed = server.get(f"/v1/runs/{run_id}/tasks/2/log?follow=1&offset=2")
+    assert (followed.body, followed.headers["Muster-Offset"]) == (b"t 2\n", "2")
 
     reply = server.post(f"/v1/runs/{run_id}/rerun", {"failed": True})
     assert reply.status == 201 and reply.json["rerun_of"] == run_id
