@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Faults of processes, machines, disks and clocks.
+#include <string.h>
+
 #include "sim/internal.h"
 
 static usec_t some_time(struct prng *prng)
@@ -92,6 +94,18 @@ static void drift(struct sim *sim, struct prng *prng)
     node_clock_changed(node);
 }
 
+// Outages last up to more than a day where schedules are looked at; the phase with faults then is as much longer, so that their end is seen.
+static usec_t draw_outage(struct sim *sim, struct prng *prng)
+{
+    bool cron = strcmp(sim->options->scenario, "cron") == 0;
+    if (!prng_chance(prng, cron ? 300 : 50))
+        return log_uniform(prng, USEC_PER_MIN, USEC_PER_HOUR);
+    usec_t usec = log_uniform(prng, USEC_PER_HOUR, 30 * USEC_PER_HOUR);
+    if (cron && sim->options->minutes_usec == 0)
+        sim->safety_usec = usec_add(sim->safety_usec, usec);
+    return usec;
+}
+
 static bool fault_server(struct sim *sim, enum fault_kind kind, struct prng *prng)
 {
     struct server *server = &sim->servers[0];
@@ -115,7 +129,7 @@ static bool fault_server(struct sim *sim, enum fault_kind kind, struct prng *prn
         server_pause(server, some_time(prng));
         return was_up;
     case FAULT_SERVER_OUTAGE:
-        server->restart_usec = log_uniform(prng, USEC_PER_MIN, prng_chance(prng, 100) ? 30 * USEC_PER_HOUR : USEC_PER_HOUR);
+        server->restart_usec = draw_outage(sim, prng);
         server_crash(server);
         return was_up;
     default:
