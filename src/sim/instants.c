@@ -10,8 +10,9 @@ enum { DAY_MIN = 1440, LOOKS_MAX = 600000 };
 
 const char *const t_zone_names[T_ZONES] = {"UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"};
 
-// Berlin back and forth, New York back and forth, Lord Howe (half an hour) forth and back.
-const int64_t t_changes_sec[T_CHANGES] = {1792890000, 1806195600, 1793512800, 1805007600, 1791041400, 1806764400};
+// Back and forth, back and forth; half an hour forth and back.
+const struct t_change t_changes[T_CHANGES] = {{T_BERLIN, 1792890000},   {T_BERLIN, 1806195600},    {T_NEW_YORK, 1793512800},
+                                              {T_NEW_YORK, 1805007600}, {T_LORD_HOWE, 1791041400}, {T_LORD_HOWE, 1806764400}};
 
 // ---- the calendar
 

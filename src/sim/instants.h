@@ -8,9 +8,12 @@
 enum t_zone { T_UTC, T_BERLIN, T_NEW_YORK, T_LORD_HOWE, T_KOLKATA, T_ZONES };
 
 extern const char *const t_zone_names[T_ZONES];
-// Instants, in seconds, at which one of these zones changes its clocks soon after the simulation may begin.
+// Instants at which one of these zones changes its clocks soon after the simulation may begin.
 enum { T_CHANGES = 6 };
-extern const int64_t t_changes_sec[T_CHANGES];
+extern const struct t_change {
+    enum t_zone zone;
+    int64_t sec;
+} t_changes[T_CHANGES];
 
 // One trigger as the truth knows it.
 struct t_rule {

@@ -506,6 +506,7 @@ struct sim {
     usec_t healed_usec; // the time at which it ended
     usec_t next_stops_usec; // when to look whether stops happen
     usec_t wall_base_usec; // wall time at the beginning
+    enum t_zone wall_zone; // whose clocks change soon after it; T_UTC: none's
     struct limits limits;
 
     struct disk disk;

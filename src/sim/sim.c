@@ -77,8 +77,11 @@ static void draw_wall(struct sim *sim)
     const char *scenario = sim->options->scenario;
     bool about_time = strcmp(scenario, "cron") == 0 || strcmp(scenario, "clock") == 0 || strcmp(scenario, "outage") == 0;
     sim->wall_base_usec = WALL_BASE_USEC;
-    if (prng_chance(&prng, about_time ? 600 : 150))
-        sim->wall_base_usec = t_changes_sec[prng_below(&prng, T_CHANGES)] * USEC_PER_SEC - log_uniform(&prng, USEC_PER_MIN, 3 * USEC_PER_HOUR);
+    if (!prng_chance(&prng, about_time ? 600 : 150))
+        return;
+    uint64_t change = prng_below(&prng, T_CHANGES);
+    sim->wall_base_usec = t_changes[change].sec * USEC_PER_SEC - log_uniform(&prng, USEC_PER_MIN, 3 * USEC_PER_HOUR);
+    sim->wall_zone = t_changes[change].zone;
 }
 
 static void build(struct sim *sim)

@@ -21,14 +21,15 @@ static usec_t wall(const struct sim *sim)
 static void draw_cron(struct sim *sim, struct prng *prng, struct trigger *trigger)
 {
     static const unsigned steps[] = {1, 1, 2, 5, 15, 30};
-    unsigned roll = (unsigned)draw(prng, 10);
+    bool change = sim->wall_zone != T_UTC && prng_chance(prng, 500); // at the hour at which clocks are about to change
+    unsigned roll = change ? 6 + (unsigned)draw(prng, 4) : (unsigned)draw(prng, 10);
     if (roll < 6)
         trigger->text = arena_printf(&sim->arena, "*/%u * * * *", steps[draw(prng, 5)]);
     else if (roll < 8) // hours in which clocks change
         trigger->text = arena_printf(&sim->arena, "*/%u %u * * *", steps[1 + draw(prng, 5)], (unsigned)draw(prng, 4));
     else
         trigger->text = arena_printf(&sim->arena, "%u %u * * *", 5 * (unsigned)draw(prng, 12), (unsigned)draw(prng, prng_chance(prng, 700) ? 4 : 24));
-    trigger->zone = t_zone_names[draw(prng, prng_chance(prng, 500) ? T_ZONES : 1)];
+    trigger->zone = t_zone_names[change ? (uint64_t)sim->wall_zone : draw(prng, prng_chance(prng, 500) ? T_ZONES : 1)];
     struct err err = {0};
     must(schedule_text_parse(trigger->text, "default/job", trigger, &err) == 0);
 }
