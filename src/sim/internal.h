@@ -219,6 +219,12 @@ struct server {
     usec_t restart_usec; // how long it stays down after its next death; 0: drawn
     uint32_t loop_left;  // deaths to come right after a start
     uint32_t idle_turns; // in a row without progress
+    // When what waits for its commit was decided, by true time: records up to seq, each entry after the one before.
+    struct decided {
+        uint64_t seq;
+        usec_t at;
+    } *decided;
+    size_t n_decided, cap_decided;
     uint64_t events_waiting[2]; // that may wait for a commit: of the batch that gathers, of the one before
     // Snapshot under way.
     struct timer snapshot_timer;
@@ -246,6 +252,8 @@ void server_packet(struct server *, struct session *, struct bytes);
 void server_lost_conn(struct server *, struct session *);
 // server_turn.c
 void server_turn(void *server);
+void server_decided(struct server *);
+usec_t server_decided_usec(const struct server *, uint64_t seq); // now, when it is not known
 void server_on_effect(void *server, const struct effect *);
 void server_on_records(void *server, const struct record *const *records, size_t n, const struct store_batch *);
 void server_history(void *server);
@@ -537,6 +545,7 @@ struct sim {
     struct truth truth;
     uint64_t events, checked[INVARIANTS];
     uint64_t next_check_events;
+    uint32_t n_jumps; // of the leader's clock
     usec_t skipped_usec; // by jumps of the leader's clock, forwards, in all
 
     uint64_t hash;

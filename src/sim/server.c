@@ -29,6 +29,7 @@ void server_event(struct server *server, struct event *event)
     event->mono_usec = machine_mono(&server->machine);
     server->events_waiting[0] += event->kind != EV_NODE_HEARTBEAT;
     engine_event(server->engine, event);
+    server_decided(server);
     server_wake(server);
 }
 
@@ -199,6 +200,7 @@ void server_release(struct server *server)
     timer_stop(&server->restart);
     timer_stop(&server->resume);
     arena_release(&server->arena);
+    mem_free(server->decided);
     buf_release(&server->snapshot);
     map_release(&server->by_session);
 }
@@ -223,6 +225,8 @@ void server_start(struct server *server)
     server->up = true;
     server->paused = server->doomed = false;
     server->life++;
+    server->n_decided = 0;
+    server->events_waiting[0] = server->events_waiting[1] = 0;
     server->next_session = 0;
     server->idle_turns = 0;
     server->packing = false;

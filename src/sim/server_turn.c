@@ -193,6 +193,27 @@ void server_on_effect(void *context, const struct effect *effect)
         session_effect(server, effect);
 }
 
+// Something may have been decided.
+void server_decided(struct server *server)
+{
+    uint64_t seq = engine_position(server->engine);
+    if (seq <= engine_durable(server->engine) || (server->n_decided > 0 && server->decided[server->n_decided - 1].seq >= seq))
+        return;
+    if (server->n_decided == server->cap_decided) {
+        server->cap_decided = server->cap_decided > 0 ? 2 * server->cap_decided : 64;
+        server->decided = mem_realloc_array(server->decided, server->cap_decided, sizeof(*server->decided));
+    }
+    server->decided[server->n_decided++] = (struct decided){seq, server->sim->now};
+}
+
+usec_t server_decided_usec(const struct server *server, uint64_t seq)
+{
+    for (size_t i = 0; i < server->n_decided; i++)
+        if (server->decided[i].seq >= seq)
+            return server->decided[i].at;
+    return server->sim->now;
+}
+
 void server_on_records(void *context, const struct record *const *records, size_t n, const struct store_batch *packed)
 {
     struct server *server = context;
@@ -201,6 +222,11 @@ void server_on_records(void *context, const struct record *const *records, size_
     server->idle_turns = 0;
     server->events_waiting[1] = server->events_waiting[0];
     server->events_waiting[0] = 0;
+    size_t n_kept = 0;
+    for (size_t i = 0; i < server->n_decided; i++)
+        if (server->decided[i].seq > records[n - 1]->seq)
+            server->decided[n_kept++] = server->decided[i];
+    server->n_decided = n_kept;
     hold(sim, INV_ACK_DURABLE, records[n - 1]->seq <= sim->truth.seq || planted(sim, PLANT_REPLY_BEFORE_COMMIT),
          "record %llu is said to be durable, the log ends at %llu", (unsigned long long)records[n - 1]->seq, (unsigned long long)sim->truth.seq);
 }
@@ -248,6 +274,7 @@ void server_turn(void *context)
         server_crash(server);
         return;
     }
+    server_decided(server);
     check_waiting(server);
     take_snapshot(server);
     if (held_back && !engine_busy(server->engine))

@@ -27,6 +27,7 @@ struct t_task {
     uint64_t fence;
     usec_t retry_usec;
     usec_t retry_true_usec; // true time before which the wait cannot be over, whatever clocks did
+    uint32_t retry_jumps;   // of the leader's clock until it was decided
     uint32_t may_have_started; // attempts that are not known not to have started
     uint32_t starts;           // processes
     uint32_t good_exits;

@@ -76,9 +76,12 @@ static void place_one(struct sim *sim, struct t_run *run, struct t_node *node, u
          task_state_name(task->state));
     hold(sim, INV_ATTEMPT_NUMBERS, attempt == task->attempt + 1, "task %" PRIu64 "/%u gets attempt %u after attempt %u", run->id, index, attempt, task->attempt);
     bool jumps = sim->faults[FAULT_CLOCK_JUMP].n > 0 || sim->faults[FAULT_CLOCK_STROBE].n > 0 || sim->phase == PHASE_HEALED;
-    bool over = jumps ? task->retry_true_usec <= sim->now || sim->servers[0].life > 1 : task->retry_usec <= at_usec;
+    // A clock that is set by a second at most is taken for one that goes a little wrong.
+    usec_t slack = (sim->n_jumps - task->retry_jumps) * USEC_PER_SEC;
+    bool over = jumps ? task->retry_true_usec - slack <= server_decided_usec(&sim->servers[0], truth->seq) || sim->servers[0].life > 1 : task->retry_usec <= at_usec;
     hold(sim, INV_BACKOFF_KEPT, task->state != TASK_BACKOFF || over,
-         "task %" PRIu64 "/%u is placed %" PRId64 " usec before its backoff ends", run->id, index, task->retry_usec - at_usec);
+         "task %" PRIu64 "/%u is placed %" PRId64 " usec before its backoff ends (%" PRId64 " of true time at least)", run->id, index, task->retry_usec - at_usec,
+         task->retry_true_usec - server_decided_usec(&sim->servers[0], truth->seq));
     hold(sim, INV_FENCES_GROW, fence > truth->last_fence, "fence %" PRIu64 " comes after fence %" PRIu64, fence, truth->last_fence);
     hold(sim, INV_AMO_NOT_AGAIN, run->delivery != AT_MOST_ONCE || task->may_have_started == 0,
          "at_most_once task %" PRIu64 "/%u is placed again although an attempt of it may have started", run->id, index);
@@ -203,9 +206,9 @@ static void end_one(struct sim *sim, struct t_run *run, struct t_node *node, con
          "task %" PRIu64 "/%u succeeded without a process that ended well", run->id, end->index);
     task->state = end->to;
     task->retry_usec = end->retry_usec;
-    // The decision was made at most this long before it became durable, by a clock that is fast by at most a twentieth.
-    usec_t under_way = sim->faults[FAULT_DISK_SLOW].n + sim->faults[FAULT_SERVER_PAUSE].n > 0 ? 5 * USEC_PER_MIN : USEC_PER_SEC;
-    task->retry_true_usec = sim->now - under_way + (end->retry_usec - sim->truth.at_usec) / 100 * 94;
+    // By a clock that is fast by at most a twentieth.
+    task->retry_jumps = sim->n_jumps;
+    task->retry_true_usec = server_decided_usec(&sim->servers[0], sim->truth.seq) + (end->retry_usec - sim->truth.at_usec) / 100 * 94;
     run->n_active--;
     free_room(node, run);
     if (task_state_terminal(end->to)) {
@@ -284,7 +287,7 @@ static bool has_clone(const struct sim *sim, const struct node *node)
 }
 
 // A node is given up: nothing that must run once may be alive there, and it must really have been away.
-static void check_lost(struct sim *sim, const struct t_node *lost, usec_t at_usec)
+static void check_lost(struct sim *sim, const struct t_node *lost)
 {
     const struct node *node = machine_of(sim, lost);
     if (node == NULL || has_clone(sim, node))
@@ -303,7 +306,7 @@ static void check_lost(struct sim *sim, const struct t_node *lost, usec_t at_use
     usec_t back_usec = sim->disk.full_until > sim->now ? sim->now : usec_max(server->resumed_usec, sim->disk.full_until);
     bool server_was_away = sim->now - back_usec < grant / 2;
     // It may have been decided long before, and have waited for room since.
-    usec_t decided_usec = sim->now - usec_max(machine_wall(&server->machine) - at_usec, 0);
+    usec_t decided_usec = server_decided_usec(server, sim->truth.seq);
     bool node_was_there = node->machine_up && !node->suspended && node->agent_up && !node->agent_paused && decided_usec - node->apart_usec > grant;
     hold(sim, INV_OUTAGE_KILLS_NONE, !(server_was_away && node_was_there),
          "node %s, which was there all the time, is given up %" PRId64 " ms after the server came back", node->name, (sim->now - back_usec) / USEC_PER_MSEC);
@@ -362,7 +365,7 @@ void truth_node_record(struct sim *sim, const struct record *record)
     node->state = record->node_state.to;
     node->removed = node->state == NODE_REMOVED;
     if (node->state == NODE_LOST)
-        check_lost(sim, node, record->at_usec);
+        check_lost(sim, node);
 }
 
 // ---- what really happens
