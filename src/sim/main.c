@@ -65,10 +65,10 @@ int sim_skip_parse(const char *text, struct sim_skip *ret_skip, struct err *err)
     return ret_skip->kind < 0 ? err_set(err, ERR_INVALID, "there is no kind of fault '%s'", kind) : 0;
 }
 
-// "1.5" minutes, up to six decimals.
+// "1.5" minutes, up to two decimals.
 static bool parse_minutes(const char *text, usec_t *ret)
 {
-    usec_t whole = 0, part = 0, unit = 1000000;
+    usec_t whole = 0, part = 0, unit = 100;
     const char *p = text;
     for (; *p >= '0' && *p <= '9' && whole < 10000000; p++)
         whole = 10 * whole + (*p - '0');
@@ -77,7 +77,7 @@ static bool parse_minutes(const char *text, usec_t *ret)
             unit /= 10;
             part += (*p - '0') * unit;
         }
-    *ret = whole * USEC_PER_MIN + part * 60;
+    *ret = whole * USEC_PER_MIN + part * (USEC_PER_MIN / 100);
     return p != text && *p == '\0';
 }
 

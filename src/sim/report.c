@@ -65,7 +65,7 @@ void sim_command(const struct sim_options *options, FILE *file)
     if (options->plant != PLANT_NONE)
         fprintf(file, " --plant %s", plants[options->plant].text);
     if (options->minutes_usec > 0)
-        fprintf(file, " --minutes %" PRId64 ".%06" PRId64, options->minutes_usec / USEC_PER_MIN, options->minutes_usec % USEC_PER_MIN / 60);
+        fprintf(file, " --minutes %" PRId64 ".%02" PRId64, options->minutes_usec / USEC_PER_MIN, options->minutes_usec % USEC_PER_MIN / (USEC_PER_MIN / 100));
     if (options->nodes > 0)
         fprintf(file, " --nodes %u", options->nodes);
     for (size_t i = 0; i < options->n_skip; i++) {

@@ -98,7 +98,9 @@ static void drop_parts(struct shrink *shrink, int kind)
 static void shorten(struct shrink *shrink)
 {
     struct sim_options options = *shrink->options;
-    usec_t end = shrink->result->failed_usec + USEC_PER_SEC;
+    // In hundredths of a minute, so that what is printed says it exactly.
+    const usec_t unit = USEC_PER_MIN / 100;
+    usec_t end = (shrink->result->failed_usec + USEC_PER_SEC + unit - 1) / unit * unit;
     if (options.minutes_usec > 0 && options.minutes_usec <= end)
         return;
     options.minutes_usec = end;

@@ -4,7 +4,9 @@ and looked at, and many seeds are summed up."""
 
 import json
 import re
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -111,3 +113,20 @@ def test_the_picture_of_a_run_with_faults_marks_them(tmp_path):
     assert len(data["lanes"]) == 9 and data["broken"] == "" and data["healed"] > 0
     assert any(mark[2] == "fault" for mark in data["marks"]) and any("is hit by net-" in span[3] for span in data["spans"])
     assert "nodes 6," in out
+
+
+def test_an_interrupt_gives_the_figures_so_far():
+    with subprocess.Popen([MUSTER, "sim", "--for", "10m", "--jobs", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode in (1, 130), out  # a fresh seed may fail
+    assert process.returncode == 1 or out.startswith("interrupted; so far:\n")
+    assert re.search(r"^\d+ seeds from \d+ on, ", out, re.M)
+
+
+def test_a_kind_of_fault_that_never_strikes_is_an_error():
+    words = ("--scenario", "calm", "--minutes", "0.5", "--faults")
+    out = sim("--seeds", "1-200", *words, status=1)
+    assert re.search(r"^  server-crash +0  NEVER$", out, re.M) and "never came up\n" in out
+    assert "which is no error with so few seeds" in sim("--seeds", "1-5", *words, status=0)
