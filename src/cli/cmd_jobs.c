@@ -110,7 +110,9 @@ static void jobs_print(const json_t *rows)
         const json_t *schedule = NULL;
         json_array_foreach(json_object_get(job, "schedules"), j, schedule)
             buf_printf(&schedules, "%s%s", j > 0 ? "; " : "", json_is_string(schedule) ? json_string_value(schedule) : "");
-        const char *state = answer_text(job, "state");
+        // The first condition says more than the state: paused, late, did_not_run.
+        const char *state = answer_text(job, "state"), *condition = answer_text(json_array_get(json_object_get(job, "conditions"), 0), "condition");
+        state = condition != NULL ? condition : state;
         table_add(&table, job_label(&label, job));
         table_add_colour(&table, state, state_colour(state));
         table_addf(&table, "%lld", (long long)answer_number(job, "version"));
@@ -149,6 +151,69 @@ int cmd_jobs(struct cli *cli, struct err *err)
         jobs_print(rows);
         if (more)
             cli_remark(cli, "these are the first %lld; --max shows more", (long long)max);
+    }
+    json_decref(rows);
+    return rc;
+}
+
+static void conditions_print(const json_t *rows)
+{
+    static const struct table_column columns[] = {{"JOB", TABLE_SHRINK}, {"CONDITION", 0}, {"SINCE", 0}, {"RUN", TABLE_RIGHT}, {"WHAT", TABLE_SHRINK}};
+    struct table table;
+    table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
+    usec_t now_usec = clock_wall_usec();
+    size_t i = 0;
+    const json_t *row = NULL;
+    json_array_foreach(rows, i, row)
+    {
+        cleanup_buf struct buf label = {0};
+        char ago[40];
+        const char *condition = answer_text(row, "condition"), *since = answer_text(row, "since");
+        table_add(&table, job_label(&label, row));
+        table_add_colour(&table, condition, state_colour(condition));
+        table_add(&table, since != NULL ? text_ago(ago, since, now_usec) : NULL);
+        if (answer_number(row, "run_id") > 0)
+            table_addf(&table, "%lld", (long long)answer_number(row, "run_id"));
+        else
+            table_add(&table, NULL);
+        table_add(&table, answer_text(row, "sentence"));
+    }
+    table_print(&table, stdout, term_width(stdout));
+    table_release(&table);
+}
+
+int cmd_conditions(struct cli *cli, struct err *err)
+{
+    int64_t max = 0;
+    int rc = args_words(cli->args, 0, 0, err);
+    if (rc == 0)
+        rc = args_number(cli->args, OPT_MAX, ROWS_DEFAULT, 1, 10000000, &max, err);
+    if (rc == 0)
+        rc = cli_client(cli, err);
+    json_t *rows = json_array();
+    // A page may be empty and have others behind it: the server looks at so many jobs at a time.
+    uint64_t after = 0;
+    for (bool more = true; rc == 0 && more && (int64_t)json_array_size(rows) < max;) {
+        json_t *answer = NULL;
+        rc = client_get(cli->client, &answer, err, "/v1/conditions?max=%d&after=%llu", PAGE_ROWS, (unsigned long long)after);
+        if (rc < 0)
+            break;
+        json_array_extend(rows, json_object_get(answer, "conditions"));
+        uint64_t next = (uint64_t)answer_number(answer, "next_after");
+        more = next > after;
+        after = next;
+        json_decref(answer);
+    }
+    while (rc == 0 && (int64_t)json_array_size(rows) > max)
+        json_array_remove(rows, json_array_size(rows) - 1);
+    if (rc == 0 && cli->json) {
+        json_t *answer = json_pack("{s:O}", "conditions", rows);
+        print_json(answer);
+        json_decref(answer);
+    } else if (rc == 0 && json_array_size(rows) == 0) {
+        cli_remark(cli, "everything is as it should be");
+    } else if (rc == 0) {
+        conditions_print(rows);
     }
     json_decref(rows);
     return rc;

@@ -237,6 +237,17 @@ static int task_cmd_show(struct cli *cli, uint64_t run_id, uint32_t index, struc
     return 0;
 }
 
+static void conditions_show(const json_t *conditions)
+{
+    size_t i = 0;
+    const json_t *condition = NULL;
+    json_array_foreach(conditions, i, condition)
+    {
+        const char *name = answer_text(condition, "condition"), *sentence = answer_text(condition, "sentence");
+        field(name != NULL ? name : "condition", state_colour(name), "%s", sentence != NULL ? sentence : "-");
+    }
+}
+
 static int job_cmd_show(struct cli *cli, const char *word, struct err *err)
 {
     cleanup_buf struct buf path = {0};
@@ -258,6 +269,7 @@ static int job_cmd_show(struct cli *cli, const char *word, struct err *err)
     field("job", COLOUR_BOLD, "%s (id %lld, version %lld)", job_label(&label, job), (long long)answer_number(job, "job_id"),
           (long long)answer_number(job, "version"));
     field("state", state_colour(state), "%s", state != NULL ? state : "-");
+    conditions_show(json_object_get(job, "conditions"));
     command_show(json_object_get(job, "spec"));
     size_t i = 0;
     const json_t *schedule = NULL;
@@ -294,12 +306,42 @@ int cmd_show(struct cli *cli, struct err *err)
     return has_index ? task_cmd_show(cli, run_id, index, err) : run_cmd_show(cli, run_id, err);
 }
 
+static int why_job(struct cli *cli, const char *word, struct err *err)
+{
+    cleanup_buf struct buf path = {0};
+    json_t *why = NULL;
+    int rc = job_path(cli, word, &path, err);
+    if (rc == 0)
+        rc = cli_client(cli, err);
+    if (rc == 0)
+        rc = client_get(cli->client, &why, err, "%s/why", path.data);
+    if (rc < 0)
+        return rc;
+    if (cli->json) {
+        print_json(why);
+        json_decref(why);
+        return 0;
+    }
+    const char *sentence = answer_text(why, "sentence");
+    term_print(stdout, sentence != NULL ? sentence : "nothing is known");
+    putchar('\n');
+    field_text("reason", why, "reason");
+    field_time("until", why, "until");
+    if (answer_number(why, "waits_for_run") > 0)
+        field("waits for", COLOUR_NONE, "run %lld", (long long)answer_number(why, "waits_for_run"));
+    conditions_show(json_object_get(why, "conditions"));
+    json_decref(why);
+    return 0;
+}
+
 int cmd_why(struct cli *cli, struct err *err)
 {
     uint64_t run_id = 0;
     bool has_index = false;
     uint32_t index = 0;
     int rc = args_words(cli->args, 1, 1, err);
+    if (rc == 0 && !word_is_run(cli->args->words[0]))
+        return why_job(cli, cli->args->words[0], err);
     if (rc == 0)
         rc = task_ref_parse(cli->args->words[0], &run_id, &has_index, &index, err);
     if (rc == 0)

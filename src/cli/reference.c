@@ -167,6 +167,7 @@ static const struct state_row state_rows[] = {
 #define JOB_STATE(NAME, text, terminal, next, sentence) {"job", text, sentence},
 #define OUTCOME(NAME, text, good, may_have_started, sentence) {"outcome of an attempt", text, sentence},
 #define REASON(NAME, text, sentence) {"reason for waiting", text, sentence},
+#define CONDITION(NAME, text, sentence) {"condition of a job", text, sentence},
 #include "spec/states.def"
 };
 

@@ -58,7 +58,7 @@ enum colour state_colour(const char *state)
         {"open", COLOUR_GREEN},      {"active", COLOUR_GREEN},     {"failed", COLOUR_RED},      {"lost", COLOUR_RED},
         {"expired", COLOUR_RED},     {"cancelled", COLOUR_YELLOW}, {"cancelling", COLOUR_YELLOW}, {"stopping", COLOUR_YELLOW},
         {"backoff", COLOUR_YELLOW},  {"held", COLOUR_YELLOW},      {"draining", COLOUR_YELLOW}, {"drained", COLOUR_YELLOW},
-        {"skipped", COLOUR_YELLOW},
+        {"skipped", COLOUR_YELLOW},  {"paused", COLOUR_RED},       {"late", COLOUR_RED},        {"did_not_run", COLOUR_RED},
     };
     for (size_t i = 0; state != NULL && i < sizeof(rows) / sizeof(rows[0]); i++)
         if (str_eq(rows[i].state, state))

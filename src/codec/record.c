@@ -57,6 +57,7 @@ static void pack_job_state(Muster__JobStateChanged *m, const struct rec_job_stat
     muster__job_state_changed__init(m);
     m->job_id = r->job_id;
     m->to = (Muster__JobState)r->to;
+    m->paused = r->paused;
     m->n_next_usec = r->n_next;
     m->next_usec = (int64_t *)r->next_usec;
     m->n_left_out_usec = r->left_out_usec != NULL ? r->n_next : 0;

@@ -38,6 +38,7 @@ static int unpack_job_state(struct unpacker *u, const Muster__JobStateChanged *m
 {
     r->job_id = m->job_id;
     r->to = (enum job_state)m->to;
+    r->paused = m->paused != 0;
     r->next_usec = m->next_usec;
     r->n_next = m->n_next_usec;
     int rc = unpack_left_out(u, m->left_out_usec, m->n_left_out_usec, m->n_next_usec, &r->left_out_usec);

@@ -62,6 +62,9 @@ static void pack_job(Muster__SnapJob *m, const struct snap_job *s)
     m->last_run = s->last_run;
     m->decided_usec = s->decided_usec;
     m->failures = s->failures;
+    m->paused = s->paused;
+    m->missed_usec = s->missed_usec;
+    m->missed_why = (Muster__FireOutcome)s->missed_why;
     m->applied_usec = s->applied_usec;
     m->first_usec = s->first_usec;
     m->n_left_out_usec = m->n_planned_seq = s->left_out_usec != NULL ? s->n_next : 0;

@@ -36,10 +36,15 @@ static int unpack_job(struct unpacker *u, const Muster__SnapJob *m, struct snap_
         .last_run = m->last_run,
         .decided_usec = m->decided_usec,
         .failures = m->failures,
+        .paused = m->paused != 0,
+        .missed_usec = m->missed_usec,
+        .missed_why = (enum fire_outcome)m->missed_why,
         .applied_usec = m->applied_usec,
         .first_usec = m->first_usec,
     };
     int rc = enum_check(u, "job state", m->state, JOB_STATES);
+    if (rc == 0)
+        rc = enum_check(u, "fire outcome", m->missed_why, FIRE_OUTCOMES);
     if (rc == 0)
         rc = spec_unpack_in(u, s->packed, &s->spec);
     if (rc == 0 && s->n_next != s->spec->n_triggers)

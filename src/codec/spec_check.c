@@ -21,7 +21,7 @@ static void check_what_runs(struct spec_reader *reader, const struct place *whol
 
 static void check_purpose(struct spec_reader *reader, const struct place *whole)
 {
-    static const enum field_id of_jobs[] = {FIELD_SCHEDULE, FIELD_OVERLAP, FIELD_MISFIRE, FIELD_CATCH_UP, FIELD_PAUSE_AFTER};
+    static const enum field_id of_jobs[] = {FIELD_SCHEDULE, FIELD_OVERLAP, FIELD_MISFIRE, FIELD_CATCH_UP, FIELD_LATE_AFTER, FIELD_PAUSE_AFTER};
     if (reader->purpose == SPEC_JOB && !given(reader, FIELD_NAME))
         spec_bad(reader, &(struct place){whole->node, "name", FIELD_NAME}, "a job needs a name");
     if (reader->purpose == SPEC_JOB && given(reader, FIELD_SCHEDULE) && given(reader, FIELD_START_AT))

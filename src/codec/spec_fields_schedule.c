@@ -264,6 +264,11 @@ void spec_field_SCHEDULE_INCLUDE(struct spec_reader *reader, const struct place 
     read_calendars(reader, at, &reader->trigger->include, &reader->trigger->n_include);
 }
 
+void spec_field_LATE_AFTER(struct spec_reader *reader, const struct place *at)
+{
+    (void)spec_read_duration(reader, at, USEC_PER_SEC, 366 * USEC_PER_DAY, &reader->spec->late_after_usec);
+}
+
 void spec_field_PAUSE_AFTER(struct spec_reader *reader, const struct place *at)
 {
     int64_t value = 0;

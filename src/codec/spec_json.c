@@ -287,6 +287,8 @@ static void put_schedule(struct json_put *json, const struct job_spec *spec, con
             json_put_u64(json, "max", spec->catch_up_max);
         json_put_close(json, '}');
     }
+    if (spec->late_after_usec > 0)
+        put_duration(json, "late_after", spec->late_after_usec);
     if (spec->pause_after > 0)
         json_put_u64(json, "pause_after", spec->pause_after);
 }

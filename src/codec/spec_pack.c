@@ -106,7 +106,8 @@ const char *spec_fault(const struct job_spec *spec)
         return "resource needs are not sorted by name";
     if (!pairs_sorted(spec->labels, spec->n_labels))
         return "labels are not sorted by key";
-    if (spec->time_limit_usec < 0 || spec->queue_deadline_usec < 0 || spec->kill_grace_usec < 0 || spec->catch_up_window_usec < 0)
+    if (spec->time_limit_usec < 0 || spec->queue_deadline_usec < 0 || spec->kill_grace_usec < 0 || spec->catch_up_window_usec < 0
+        || spec->late_after_usec < 0)
         return "a duration is negative";
     if (spec->priority < -1000 || spec->priority > 1000)
         return "the priority is not within -1000 and 1000";
@@ -376,6 +377,7 @@ void spec_pack(struct buf *buf, const struct job_spec *spec)
     message.pause_after = spec->pause_after;
     message.catch_up_window_usec = spec->catch_up_window_usec;
     message.catch_up_max = spec->catch_up_max;
+    message.late_after_usec = spec->late_after_usec;
     pack_lists(&arena, &message, spec);
     pack_tasks(&arena, &message, &parts.tasks, &spec->tasks);
     pack_retry(&message, &parts.retry, &spec->retry);

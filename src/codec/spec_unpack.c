@@ -190,6 +190,7 @@ static void unpack_scalars(const Muster__JobSpec *from, struct job_spec *spec)
         .pause_after = from->pause_after,
         .catch_up_window_usec = from->catch_up_window_usec,
         .catch_up_max = from->catch_up_max,
+        .late_after_usec = from->late_after_usec,
     };
 }
 

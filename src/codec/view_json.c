@@ -185,6 +185,38 @@ void view_json_node(struct buf *out, const struct node_view *view)
     json_put_close(&json, '}');
 }
 
+static void put_condition(struct json_put *json, const struct condition_view *view)
+{
+    json_put_open(json, NULL, '{');
+    json_put_u64(json, "job_id", view->job_id);
+    json_put_text(json, "namespace", view->namespace_name);
+    json_put_text(json, "name", view->job_name);
+    json_put_text(json, "condition", condition_name(view->condition));
+    json_put_time(json, "since", view->since_usec);
+    json_put_time(json, "nominal_at", view->nominal_usec);
+    json_put_id(json, "run_id", view->run_id);
+    json_put_text(json, "sentence", view->sentence);
+    json_put_close(json, '}');
+}
+
+static void put_conditions(struct json_put *json, const struct condition_view *views, size_t n)
+{
+    json_put_open(json, "conditions", '[');
+    for (size_t i = 0; i < n; i++)
+        put_condition(json, &views[i]);
+    json_put_close(json, ']');
+}
+
+void view_json_conditions(struct buf *out, const struct condition_view *views, size_t n, uint64_t next_after)
+{
+    struct json_put json;
+    json_put_begin(&json, out);
+    json_put_open(&json, NULL, '{');
+    put_conditions(&json, views, n);
+    json_put_id(&json, "next_after", next_after);
+    json_put_close(&json, '}');
+}
+
 void view_json_job(struct buf *out, const struct job_view *view, const struct job_spec *spec, bool with_spec)
 {
     must(view != NULL);
@@ -200,6 +232,9 @@ void view_json_job(struct buf *out, const struct job_view *view, const struct jo
     json_put_id(&json, "last_run", view->last_run);
     json_put_u64(&json, "active_runs", view->n_active);
     json_put_time(&json, "applied_at", view->applied_usec);
+    json_put_u64(&json, "failures", view->failures);
+    json_put_bool(&json, "paused", view->paused);
+    put_conditions(&json, view->conditions, view->n_conditions);
     json_put_open(&json, "schedules", '[');
     for (size_t i = 0; spec != NULL && i < spec->n_triggers; i++) {
         const struct trigger *trigger = &spec->triggers[i];
@@ -271,6 +306,19 @@ void view_json_why(struct buf *out, const struct why_view *view)
     json_put_u64(&json, "nodes_matching", view->n_matching);
     json_put_u64(&json, "nodes_large_enough", view->n_large_enough);
     json_put_u64(&json, "nodes_open", view->n_open);
+    json_put_close(&json, '}');
+}
+
+void view_json_why_job(struct buf *out, const struct why_view *view, const struct condition_view *conditions, size_t n)
+{
+    struct json_put json;
+    json_put_begin(&json, out);
+    json_put_open(&json, NULL, '{');
+    json_put_text(&json, "reason", reason_name(view->reason));
+    json_put_text(&json, "sentence", view->sentence);
+    json_put_time(&json, "until", view->until_usec);
+    json_put_id(&json, "waits_for_run", view->run_id);
+    put_conditions(&json, conditions, n);
     json_put_close(&json, '}');
 }
 

@@ -21,6 +21,9 @@ void view_json_node(struct buf *out, const struct node_view *view);
 void view_json_job(struct buf *out, const struct job_view *view, const struct job_spec *spec, bool with_spec);
 // dates: its dates and the jobs that name it, too. What stands under "dates" can be given back as a calendar.
 void view_json_calendar(struct json_put *json, const struct calendar_view *view, bool dates);
+void view_json_why_job(struct buf *, const struct why_view *, const struct condition_view *, size_t n);
+// {"conditions": [...], "next_after": id or null}
+void view_json_conditions(struct buf *, const struct condition_view *, size_t n, uint64_t next_after);
 void view_json_why(struct buf *out, const struct why_view *view);
 
 // A spec in the form of a job file; what has its default is left out. Parsing it again as SPEC_JOB gives the same spec.

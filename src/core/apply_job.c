@@ -130,9 +130,11 @@ void apply_job_state(struct core *core, const struct record *record)
         return;
     }
     catch_up_end(core, job);
+    job->paused = rec->to == JOB_HELD && rec->paused;
     if (rec->to == JOB_ACTIVE) {
         must(rec->n_next == job->n_triggers);
         job->failures = 0;
+        job->missed_usec = 0;
         for (size_t i = 0; i < rec->n_next; i++)
             job->triggers[i].next_usec = rec->next_usec[i];
         days_planned(core, job, rec->left_out_usec);
@@ -162,6 +164,22 @@ void job_run_ended(struct core *core, struct job *job, usec_t at_usec)
         job_arm(core, job);
 }
 
+void job_run_began(struct job *job, usec_t nominal_usec)
+{
+    // By hand is as good as any; what makes up for an older instant says nothing about a newer one.
+    if (nominal_usec == 0 || nominal_usec >= job->missed_usec)
+        job->missed_usec = 0;
+}
+
+void job_missed(struct job *job, usec_t nominal_usec, enum fire_outcome why)
+{
+    // The first since the last beginning: who skips an instant each minute would otherwise never be late.
+    if (job->missed_usec != 0)
+        return;
+    job->missed_usec = nominal_usec;
+    job->missed_why = (uint8_t)why;
+}
+
 bool job_wants_pause(const struct job *job)
 {
     return job->state == JOB_ACTIVE && job->pause_after > 0 && job->failures >= job->pause_after;
@@ -183,6 +201,8 @@ void apply_job_fired(struct core *core, const struct record *record)
     must(rec->next_usec > usec_max(rec->nominal_usec, rec->last_usec));
     trigger->next_usec = rec->next_usec;
     job->decided_usec = usec_max(job->decided_usec, usec_max(rec->nominal_usec, rec->last_usec));
+    if (rec->outcome != FIRE_STARTED && rec->outcome != FIRE_QUEUED)
+        job_missed(job, rec->nominal_usec, rec->outcome);
     job_arm(core, job);
 }
 
@@ -200,6 +220,9 @@ struct job *job_load(struct core *core, const struct snap_job *snap)
     job->last_run = snap->last_run;
     job->decided_usec = snap->decided_usec;
     job->failures = snap->failures;
+    job->paused = snap->paused;
+    job->missed_usec = snap->missed_usec;
+    job->missed_why = (uint8_t)snap->missed_why;
     must(snap->n_next == snap->spec->n_triggers);
     job_set_triggers(core, job, snap->spec, snap->next_usec);
     days_attach(core, job, snap->spec, snap->left_out_usec, snap->planned_seq);

@@ -35,6 +35,8 @@ void apply_tasks_placed(struct core *core, const struct record *record)
     if (run->state == RUN_PENDING) {
         run_move(core, run, RUN_RUNNING);
         run->started_usec = record->at_usec;
+        if (run->job)
+            job_run_began(run->job, run->nominal_usec);
         run_arm(core, run);
     }
     must(run->state == RUN_RUNNING);

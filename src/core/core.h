@@ -90,6 +90,14 @@ size_t core_view_calendars(const struct core *, const char *after, size_t max, s
 int core_view_left_out(const struct core *, const struct trigger *, struct arena *, struct day_set *ret, struct err *);
 // Why it leaves out a day, as calendar_why() says it with labels; NULL: it does not.
 const char *core_view_why_left_out(const struct core *, const struct trigger *, int32_t day, struct arena *);
+// Fills in what is not as it should be with the job at that time. Bounded: of a job with very many runs the oldest are looked at.
+void core_view_conditions(const struct core *, usec_t wall_usec, struct arena *, struct job_view *view);
+// The same of many jobs in order of their id, after `after`: at most max, from as many jobs as one call may look at. *ret_after is where
+// to go on; 0: there are no more.
+size_t core_conditions(const struct core *, uint64_t after, size_t max, usec_t wall_usec, struct arena *, struct condition_view **ret_views,
+                       uint64_t *ret_after);
+// When a job is due next, or why it is not.
+int core_why_job(const struct core *, const char *namespace_name, const char *name, usec_t wall_usec, struct arena *, struct why_view *ret_why);
 int core_view_node(const struct core *, const char *name, struct arena *, struct node_view *ret_view);
 size_t core_view_nodes(const struct core *, struct arena *, struct node_view **ret_views);
 // index: UINT32_MAX for the run's next task.

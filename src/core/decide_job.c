@@ -160,6 +160,7 @@ void on_apply(struct decision *d)
     }
     uint64_t job_id = job ? job->id : core->next_job;
     uint32_t version = job ? job->version : 0;
+    bool paused = job && job->paused;
     if (!same) {
         struct record record = {.kind = REC_JOB_APPLIED,
                                 .job_applied = {
@@ -170,6 +171,12 @@ void on_apply(struct decision *d)
                                     .next_usec = apply.next,
                                     .left_out_usec = apply.left_out,
                                 }};
+        decide_emit(d, &record);
+    }
+    if (!same && paused) { // what failed was another version
+        struct record record = {.kind = REC_JOB_STATE,
+                                .job_state = {.job_id = job_id, .to = JOB_ACTIVE, .next_usec = apply.next, .n_next = ev->spec->n_triggers,
+                                              .left_out_usec = apply.left_out}};
         decide_emit(d, &record);
     }
     struct fx_reply *reply = decide_reply_ok(d);

@@ -75,6 +75,7 @@ struct policy {
     usec_t queue_deadline_usec;
     usec_t catch_up_window_usec;
     uint32_t catch_up_max;
+    usec_t late_after_usec;
     usec_t start_at_usec;
     struct pair *labels;
     size_t n_labels;
@@ -194,6 +195,9 @@ struct job {
     usec_t decided_usec; // no instant up to here is decided again, whatever the clock shows
     uint64_t last_run;
     uint32_t failures;   // failed runs in a row
+    bool paused;         // held because of them
+    uint8_t missed_why;  // enum fire_outcome; with a run: it ended before it began
+    usec_t missed_usec;  // the first instant that passed without a run since the last one began; 0: none has
     uint32_t n_active;
     struct list runs; // run.in_job, not ended
     struct list all;  // core.jobs_by_id
@@ -341,6 +345,9 @@ void catch_up_end(struct core *, struct job *);
 void job_arm(struct core *, struct job *);
 // The next instant of a trigger after `after`; *ret_left_out (NULL: nobody asks) is the first one that its calendars leave out before that, USEC_NEVER: none.
 usec_t trigger_next(const struct core *, const struct job *, size_t trigger, usec_t after, usec_t *ret_left_out);
+// A run of the job has begun; an instant has passed, or ended, without one.
+void job_run_began(struct job *, usec_t nominal_usec);
+void job_missed(struct job *, usec_t nominal_usec, enum fire_outcome why);
 // Whether so many runs have failed in a row that the job is to be held.
 bool job_wants_pause(const struct job *);
 // The next instant of each trigger that counts from the end of the last run, when a run of the job has ended; arms its timer.

@@ -42,7 +42,7 @@ static void policy_key(struct buf *key, const struct job_spec *spec)
     add_text(key, spec->concurrency_key);
     buf_printf(key, "%" PRIu32 ",%" PRIu32 ",%d,%" PRId64 ",%" PRId64 ";", spec->concurrency_limit, spec->parallelism, (int)spec->delivery,
                spec->queue_deadline_usec, spec->start_at_usec);
-    buf_printf(key, "%" PRId64 ",%" PRIu32 ";", spec->catch_up_window_usec, spec->catch_up_max);
+    buf_printf(key, "%" PRId64 ",%" PRIu32 ",%" PRId64 ";", spec->catch_up_window_usec, spec->catch_up_max, spec->late_after_usec);
     buf_printf(key, "%" PRIu32 ",%" PRId64 ",%" PRIu32 ",%" PRId64 ",%" PRIu32 ",%" PRIu32 ";", retry->limit, retry->backoff_usec,
                retry->factor_permille, retry->backoff_max_usec, retry->jitter_permille, retry->causes);
     for (size_t i = 0; i < retry->n_exit_codes; i++)
@@ -115,6 +115,7 @@ struct policy *policy_intern(struct core *core, const struct job_spec *spec)
     policy->start_at_usec = spec->start_at_usec;
     policy->catch_up_window_usec = spec->catch_up_window_usec;
     policy->catch_up_max = spec->catch_up_max;
+    policy->late_after_usec = spec->late_after_usec;
     policy->retry = spec->retry;
     policy->retry.exit_codes = arena_memdup(arena, spec->retry.exit_codes, spec->retry.n_exit_codes * sizeof(*spec->retry.exit_codes));
     policy->labels = copy_labels(arena, spec->labels, spec->n_labels);

@@ -20,8 +20,8 @@ static void end_run(struct decision *d, struct run *run, enum run_state to)
     decide_emit(d, &record);
     if (job == NULL || !job_wants_pause(job))
         return;
-    decide_left_out_now(d, job);
-    struct record hold = {.kind = REC_JOB_STATE, .job_state = {.job_id = job->id, .to = JOB_HELD}};
+    decide_due_before(d, job, false);
+    struct record hold = {.kind = REC_JOB_STATE, .job_state = {.job_id = job->id, .to = JOB_HELD, .paused = true}};
     decide_emit(d, &hold);
 }
 

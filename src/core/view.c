@@ -160,6 +160,8 @@ static void view_job(const struct core *core, const struct job *job, struct aren
         .applied_usec = job->applied_usec,
         .last_run = job->last_run,
         .n_active = job->n_active,
+        .failures = job->failures,
+        .paused = job->paused,
     };
 }
 

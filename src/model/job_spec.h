@@ -148,6 +148,7 @@ struct job_spec {
     enum misfire misfire;
     usec_t catch_up_window_usec; // how far back missed instants count; 0: all for `once`, the setting for `all`
     uint32_t catch_up_max;       // MISFIRE_ALL: of one trigger, at most this many; 0: the setting
+    usec_t late_after_usec; // a run that has not begun so long after its instant is late; 0: none is
     uint32_t pause_after; // failed runs in a row that hold the job; 0: never
 
     const struct pair *labels; // sorted by key

@@ -55,6 +55,7 @@ struct rec_job_applied {
 struct rec_job_state {
     uint64_t job_id;
     enum job_state to;
+    bool paused; // JOB_HELD: nobody asked for it; as many runs have failed in a row as its pause_after says
     const usec_t *next_usec; // on release: next instants, n_next of them
     size_t n_next;
     const usec_t *left_out_usec; // as above

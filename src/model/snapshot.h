@@ -23,6 +23,9 @@ struct snap_job {
     size_t n_next;
     uint64_t last_run;
     uint32_t failures;     // failed runs in a row
+    bool paused;           // held because of them
+    usec_t missed_usec;    // the first instant that passed without a run since the last one began; 0: none has
+    enum fire_outcome missed_why; // FIRE_STARTED, FIRE_QUEUED: it had a run, which ended before it began
     usec_t applied_usec, first_usec;
     usec_t decided_usec; // the latest instant that has been decided; 0: none yet
     const usec_t *left_out_usec;  // of each trigger (core/calendar.h), n_next of them; NULL: no trigger has calendars

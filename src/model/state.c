@@ -51,6 +51,11 @@ static const struct reason_row reason_rows[] = {
 #include "spec/states.def"
 };
 
+static const struct reason_row condition_rows[] = {
+#define CONDITION(NAME, text, sentence) {text, sentence},
+#include "spec/states.def"
+};
+
 static bool row_may(const struct state_row *rows, int n, int from, int to)
 {
     must(from >= 0 && from < n);
@@ -171,4 +176,16 @@ const char *reason_sentence(enum reason reason)
 {
     must((int)reason >= 0 && reason < REASONS);
     return reason_rows[reason].sentence;
+}
+
+const char *condition_name(enum condition condition)
+{
+    must((int)condition >= 0 && condition < CONDITIONS);
+    return condition_rows[condition].name;
+}
+
+const char *condition_sentence(enum condition condition)
+{
+    must((int)condition >= 0 && condition < CONDITIONS);
+    return condition_rows[condition].sentence;
 }

@@ -42,6 +42,13 @@ enum reason {
     REASONS
 };
 
+// What is not as it should be with a job.
+enum condition {
+#define CONDITION(NAME, text, sentence) CONDITION_##NAME,
+#include "spec/states.def"
+    CONDITIONS
+};
+
 // Whether new work may go to a node, or tasks of a run may be placed. A second, small lifecycle beside presence.
 enum admission { ADMIT_OPEN, ADMIT_CLOSED };
 
@@ -78,3 +85,5 @@ int outcome_from_name(const char *text);
 
 const char *reason_name(enum reason);
 const char *reason_sentence(enum reason);
+const char *condition_name(enum condition);
+const char *condition_sentence(enum condition);

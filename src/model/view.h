@@ -69,6 +69,22 @@ struct job_view {
     usec_t applied_usec;
     uint64_t last_run; // 0: none yet
     uint32_t n_active; // runs that have not ended
+    uint32_t failures; // failed runs in a row
+    bool paused;       // held because of them
+    const struct condition_view *conditions; // n_conditions of them, filled by core_view_conditions()
+    size_t n_conditions;
+};
+
+// What is not as it should be with a job, now.
+struct condition_view {
+    uint64_t job_id;
+    const char *namespace_name;
+    const char *job_name;
+    enum condition condition;
+    usec_t since_usec;    // 0: not known
+    usec_t nominal_usec;  // the instant it is about; 0: none
+    uint64_t run_id;      // its run; 0: none
+    const char *sentence; // with the figures of this case
 };
 
 struct calendar_view {

@@ -203,6 +203,7 @@ void api_jobs(void *context, struct http_request *http)
         const struct job_spec *spec = NULL;
         if (spec_unpack(views[i].spec, &request->arena, &spec, NULL) < 0)
             spec = NULL;
+        core_view_conditions(engine_core(server->engine), clock_wall_usec(), &request->arena, &views[i]);
         buf_adds(&json, i > 0 ? "," : "");
         view_json_job(&json, &views[i], spec, false);
     }
@@ -235,6 +236,7 @@ void api_job(void *context, struct http_request *http)
     if (request == NULL)
         return;
     struct buf json = {0};
+    core_view_conditions(engine_core(((struct server *)context)->engine), clock_wall_usec(), &request->arena, &view);
     view_json_job(&json, &view, spec, true);
     buf_addc(&json, '\n');
     request_answer_durable(request, 200, &json);

@@ -222,7 +222,7 @@ static void on_state(struct sim *sim, const struct record *record)
     bool by_people = record->by != NULL;
     hold(sim, INV_PAUSE_AFTER, rec->to != JOB_HELD || by_people || (job->pause_after > 0 && job->failures >= job->pause_after),
          "job %" PRIu64 " is held although only %u runs have failed in a row", job->id, job->failures);
-    if (rec->to == JOB_HELD && by_people)
+    if (rec->to == JOB_HELD)
         check_due(sim, job, record->at_usec, "held");
     for (size_t i = 0; i < job->n_triggers && rec->to == JOB_HELD; i++)
         truth_days_over(sim, job, &job->triggers[i], record->at_usec, "held");

@@ -18,6 +18,7 @@ import urllib.parse
 
 import pytest
 from api_calendars import test_calendars  # noqa: F401
+from api_conditions import test_what_is_not_as_it_should_be  # noqa: F401
 from api_world import COVERED, MUSTER, ROUTES, Agent, Server, covers, route_of, until
 
 

@@ -83,6 +83,7 @@ static void check_job_body(const struct record *a, const struct record *b)
     } else if (a->kind == REC_JOB_STATE) {
         assert_int_equal(a->job_state.job_id, b->job_state.job_id);
         assert_int_equal(a->job_state.to, b->job_state.to);
+        assert_int_equal(a->job_state.paused, b->job_state.paused);
         check_usecs(a->job_state.next_usec, a->job_state.n_next, b->job_state.next_usec, b->job_state.n_next);
         check_left_out(a->job_state.left_out_usec, b->job_state.left_out_usec, a->job_state.n_next);
     } else if (a->kind == REC_JOB_RESCHEDULED) {

@@ -169,6 +169,9 @@ static void check_snap_job(const struct snap_job *a, const struct snap_job *b)
     assert_int_equal(a->last_run, b->last_run);
     assert_int_equal(a->decided_usec, b->decided_usec);
     assert_int_equal(a->failures, b->failures);
+    assert_int_equal(a->paused, b->paused);
+    assert_int_equal(a->missed_usec, b->missed_usec);
+    assert_int_equal(a->missed_why, b->missed_why);
     assert_int_equal(a->applied_usec, b->applied_usec);
     assert_int_equal(a->first_usec, b->first_usec);
 }

@@ -116,7 +116,7 @@ static void gen_job_body(struct gen *g, struct record *r)
     if (r->kind == REC_JOB_APPLIED) {
         gen_job_applied(g, &r->job_applied);
     } else if (r->kind == REC_JOB_STATE) {
-        r->job_state = (struct rec_job_state){.job_id = gen_u64(g), .to = gen_enum(g, JOB_STATES), .n_next = gen_count(g, 4)};
+        r->job_state = (struct rec_job_state){.job_id = gen_u64(g), .to = gen_enum(g, JOB_STATES), .paused = gen_some(g), .n_next = gen_count(g, 4)};
         r->job_state.next_usec = gen_usecs(g, r->job_state.n_next);
         r->job_state.left_out_usec = r->job_state.n_next > 0 && gen_some(g) ? gen_usecs(g, r->job_state.n_next) : NULL;
     } else if (r->kind == REC_JOB_RESCHEDULED) {

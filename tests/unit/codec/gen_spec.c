@@ -242,6 +242,7 @@ const struct job_spec *gen_spec(struct gen *g)
         .misfire = gen_enum(g, MISFIRE_ALL + 1),
         .catch_up_window_usec = gen_usec(g),
         .catch_up_max = gen_u32(g),
+        .late_after_usec = gen_usec(g),
     };
     spec->command = gen_texts(g, &spec->n_command, 8);
     spec->env = gen_pairs(g, &spec->n_env);
@@ -440,6 +441,7 @@ void check_spec(const struct job_spec *a, const struct job_spec *b)
     assert_int_equal(a->misfire, b->misfire);
     assert_int_equal(a->catch_up_window_usec, b->catch_up_window_usec);
     assert_int_equal(a->catch_up_max, b->catch_up_max);
+    assert_int_equal(a->late_after_usec, b->late_after_usec);
     check_tasks(&a->tasks, &b->tasks);
     check_retry(&a->retry, &b->retry);
     check_spec_lists(a, b);

@@ -163,6 +163,9 @@ static void gen_snap_job(struct gen *g, struct snap_job *s)
         .last_run = gen_u64(g),
         .decided_usec = gen_usec(g),
         .failures = gen_u32(g),
+        .paused = gen_some(g),
+        .missed_usec = gen_usec(g),
+        .missed_why = gen_enum(g, FIRE_OUTCOMES),
         .applied_usec = gen_usec(g),
         .first_usec = gen_usec(g),
     };

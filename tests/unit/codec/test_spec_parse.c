@@ -31,7 +31,7 @@ static void test_every_field(void **state)
         "schedule: ['@daily', {cron: '0 9 * * *', zone: Asia/Tokyo}, {every: 2m}, {at: '2030-01-01T00:00:00+01:00'},\n"
         "  {every: 5m, between: '22:00-06:30:15', zone: Asia/Tokyo, from: '2026-01-01T00:00:00Z', until: '2027-01-01T00:00:00Z', jitter: 30s},\n"
         "  {quartz: '0 0 9 ? * 2'}, {after_end: 45s}]\n"
-        "overlap: replace\nmisfire: all\ncatch_up: {window: 90m, max: 7}\npause_after: 3\nlabels: {tier: gold, a/b: ''}\n");
+        "overlap: replace\nmisfire: all\ncatch_up: {window: 90m, max: 7}\nlate_after: 5m\npause_after: 3\nlabels: {tier: gold, a/b: ''}\n");
     assert_string_equal(spec->namespace_name, "team-a");
     assert_string_equal(spec->name, "etl.7");
     assert_string_equal(spec->description, "two\nlines\n");
@@ -111,6 +111,7 @@ static void test_every_field(void **state)
     assert_int_equal(spec->misfire, MISFIRE_ALL);
     assert_int_equal(spec->catch_up_window_usec, 90 * USEC_PER_MIN);
     assert_int_equal(spec->catch_up_max, 7);
+    assert_int_equal(spec->late_after_usec, 5 * USEC_PER_MIN);
     assert_int_equal(spec->n_labels, 2);
     assert_string_equal(spec->labels[0].key, "a/b");
     assert_string_equal(spec->labels[1].value, "gold");
@@ -233,7 +234,7 @@ static const struct {
     {"paralelism: 3", "2:1: paralelism: there is no such field; did you mean 'parallelism'?\n"},
     {"retry.limit: 3", "2:1: retry.limit: there is no such field (allowed: namespace, name, description, command, script, env, workdir, user, "
                        "resources, constraints, tasks, parallelism, priority, queue, time_limit, queue_deadline, kill_grace, start_at, retry, "
-                       "delivery, concurrency, after, log_limit, schedule, overlap, misfire, catch_up, pause_after, params, labels)\n"},
+                       "delivery, concurrency, after, log_limit, schedule, overlap, misfire, catch_up, late_after, pause_after, params, labels)\n"},
     {"retry: {limit: 1, bakoff: 2s}", "2:19: retry.bakoff: there is no such field; did you mean 'backoff'?\n"},
     {"name: a/b", "2:7: name: 'a/b' holds a character that is not allowed " JOB_NAME_ALLOWED "\n"},
     {"name: 12", "2:7: name: '12' has only digits and would be taken for the id of a run " JOB_NAME_ALLOWED "\n"},

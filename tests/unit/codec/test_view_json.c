@@ -145,15 +145,22 @@ static void test_job_and_why(void **state)
     spec.triggers = triggers;
     spec.n_triggers = 2;
     struct job_view view = {.job_id = 4, .version = 2, .state = JOB_HELD, .namespace_name = "default", .name = "etl", .next_usec = USEC_NEVER,
-                            .applied_usec = AT(1800000000), .n_active = 1};
+                            .applied_usec = AT(1800000000), .n_active = 1, .failures = 3, .paused = true};
     struct buf out = {0};
     view_json_job(&out, &view, &spec, false);
     assert_string_equal(out.data,
         "{\"job_id\":4,\"namespace\":\"default\",\"name\":\"etl\",\"version\":2,\"state\":\"held\",\"next_at\":null,\"last_run\":null,"
-        "\"active_runs\":1,\"applied_at\":\"2027-01-15T08:00:00.000Z\",\"schedules\":[\"0 9 * * * Europe/Berlin\",\"@every 90s\"]}");
+        "\"active_runs\":1,\"applied_at\":\"2027-01-15T08:00:00.000Z\",\"failures\":3,\"paused\":true,\"conditions\":[],\"schedules\":[\"0 9 * * * Europe/Berlin\",\"@every 90s\"]}");
     buf_clear(&out);
     view_json_job(&out, &view, NULL, true);
     assert_non_null(strstr(out.data, "\"schedules\":[],\"spec\":null}"));
+    buf_clear(&out);
+    const struct condition_view late = {.job_id = 4, .namespace_name = "default", .job_name = "etl", .condition = CONDITION_LATE, .since_usec = AT(1800000000),
+                                        .nominal_usec = AT(1799999000), .run_id = 12, .sentence = "It is late."};
+    view_json_conditions(&out, &late, 1, 4);
+    assert_string_equal(out.data,
+        "{\"conditions\":[{\"job_id\":4,\"namespace\":\"default\",\"name\":\"etl\",\"condition\":\"late\",\"since\":\"2027-01-15T08:00:00.000Z\","
+        "\"nominal_at\":\"2027-01-15T07:43:20.000Z\",\"run_id\":12,\"sentence\":\"It is late.\"}],\"next_after\":4}");
     buf_clear(&out);
     struct why_view why = {.reason = REASON_BACKOFF, .until_usec = AT(1800000000), .n_nodes = 3, .n_matching = 2, .n_large_enough = 1};
     view_json_why(&out, &why);
@@ -256,6 +263,7 @@ static const char *const choices[][6] = {
     {"schedule: '@every 90s'", "schedule: [{cron: '0 9 * * *', zone: Asia/Tokyo}, '*/5 * * * * *']", "schedule: {every: 2m}", "start_at: 2030-01-01T00:00:00.123456Z", "schedule: {at: '2030-01-01T00:00:00.5+02:00'}", NULL},
     {"overlap: forbid", "overlap: allow", NULL},
     {"misfire: all", "misfire: once", "misfire: all\ncatch_up: {window: 90m, max: 7}", "catch_up: {window: 1d}", NULL},
+    {"late_after: 90s", "pause_after: 3", NULL},
     {"labels: {z: 1, a/b: 'x y', m: ''}", NULL},
 };
 
