@@ -91,6 +91,7 @@ static void pack_run_submitted(Muster__RunSubmitted *m, const struct rec_run_sub
     m->rerun_of = r->rerun_of;
     m->spec = pb_bytes(r->packed);
     m->idempotency_key = pb_text(r->idempotency_key);
+    m->work_hash = r->work_hash;
     m->submitted_by = pb_text(r->submitted_by);
     m->params = pb_bytes(r->params);
     m->eligible = r->eligible;

@@ -72,6 +72,7 @@ static int unpack_run_submitted(struct unpacker *u, const Muster__RunSubmitted *
         .rerun_of = m->rerun_of,
         .packed = bytes_from_pb(m->spec),
         .idempotency_key = text_or_null(m->idempotency_key),
+        .work_hash = m->work_hash,
         .submitted_by = text_or_null(m->submitted_by),
         .params = bytes_from_pb(m->params),
         .eligible = m->eligible != 0,

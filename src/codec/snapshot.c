@@ -149,6 +149,7 @@ static void pack_key(Muster__SnapKey *m, const struct snap_key *s)
     m->key = pb_text(s->key);
     m->run_id = s->run_id;
     m->until_usec = s->until_usec;
+    m->work_hash = s->work_hash;
 }
 
 static void pack_calendar(struct arena *arena, Muster__SnapCalendar *m, const struct snap_calendar *s)

@@ -138,7 +138,7 @@ static int unpack_task(struct unpacker *u, const Muster__SnapTask *m, struct sna
 
 static int unpack_key(struct unpacker *u, const Muster__SnapKey *m, struct snap_key *s)
 {
-    *s = (struct snap_key){.key = m->key, .run_id = m->run_id, .until_usec = m->until_usec};
+    *s = (struct snap_key){.key = m->key, .run_id = m->run_id, .until_usec = m->until_usec, .work_hash = m->work_hash};
     return 0;
 }
 

@@ -97,12 +97,13 @@ static void run_wait_for_job(struct run *run, struct job *job)
     must(i == run->n_deps);
 }
 
-static void idempotency_add(struct core *core, const char *key, uint64_t run_id, usec_t until_usec)
+static void idempotency_add(struct core *core, const char *key, uint64_t run_id, usec_t until_usec, uint64_t work_hash)
 {
     struct idempotency *entry = mem_alloc(sizeof(*entry));
     entry->key = mem_strdup(key);
     entry->run_id = run_id;
     entry->until_usec = until_usec;
+    entry->work_hash = work_hash;
     list_add_tail(&core->idempotency_by_time, &entry->all);
     struct idempotency *old = strmap_put(&core->idempotency, entry->key, entry);
     if (old) { // expired, and not yet swept
@@ -114,7 +115,7 @@ static void idempotency_add(struct core *core, const char *key, uint64_t run_id,
 
 void idempotency_load(struct core *core, const struct snap_key *snap)
 {
-    idempotency_add(core, snap->key, snap->run_id, snap->until_usec);
+    idempotency_add(core, snap->key, snap->run_id, snap->until_usec, snap->work_hash);
 }
 
 // Forgets keys whose window has passed by the time of this record; the fold does it, so that every copy of the state agrees.
@@ -163,7 +164,7 @@ void apply_run_submitted(struct core *core, const struct record *record)
     idempotency_sweep(core, record->at_usec);
     if (rec->idempotency_key)
         idempotency_add(core, rec->idempotency_key, run->id,
-                        usec_add(record->at_usec, core->options.limits->value[LIMIT_IDEMPOTENCY_WINDOW]));
+                        usec_add(record->at_usec, core->options.limits->value[LIMIT_IDEMPOTENCY_WINDOW]), rec->work_hash);
     run_arm(core, run);
     run_index(core, run);
 }

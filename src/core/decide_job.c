@@ -192,6 +192,13 @@ struct bytes fire_params(const struct job *job, uint32_t trigger)
     return params ? params->fire[trigger] : (struct bytes){0};
 }
 
+// The job and the values, not what it does: who asks again after a new version was stored wants the same run.
+static uint64_t start_hash(struct decision *d, const struct ev_start_job *ev)
+{
+    const char *name = arena_printf(d->out->arena, "start %s/%s", ev->namespace_name, ev->name);
+    return work_hash(name, strlen(name), 0, ev->params, ev->n_params);
+}
+
 // A run by hand, with the values that were given and the defaults of the others.
 static int start_job(struct decision *d, struct job *job, const struct ev_start_job *ev, uint64_t *ret_run_id, struct err *err)
 {
@@ -203,7 +210,8 @@ static int start_job(struct decision *d, struct job *job, const struct ev_start_
         return rc;
     struct buf packed = {0};
     params_fill(declared, n_declared, ev->params, ev->n_params, &packed);
-    struct job_run how = {.params = {(const uint8_t *)packed.data, packed.len}, .idempotency_key = ev->idempotency_key, .held = ev->held};
+    struct job_run how = {.params = {(const uint8_t *)packed.data, packed.len}, .idempotency_key = ev->idempotency_key, .work_hash = start_hash(d, ev),
+                          .held = ev->held};
     rc = decide_job_run(d, job, &how, ret_run_id, err);
     buf_release(&packed);
     return rc;
@@ -212,13 +220,8 @@ static int start_job(struct decision *d, struct job *job, const struct ev_start_
 void on_start_job(struct decision *d)
 {
     const struct ev_start_job *ev = &d->event->start_job;
-    struct idempotency *known = idempotency_find(d->core, ev->idempotency_key, d->event->wall_usec);
-    if (known) {
-        struct fx_reply *reply = decide_reply_ok(d);
-        reply->run_id = known->run_id;
-        reply->existing = true;
+    if (idempotency_answer(d, ev->idempotency_key, start_hash(d, ev)))
         return;
-    }
     struct err err = {0};
     struct job *job = NULL;
     uint64_t run_id = 0;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/buf.h"
 #include "core/internal.h"
 #include "model/params.h"
@@ -77,10 +78,30 @@ static int check_after(const struct core *core, const struct job_spec *spec, con
     return 0;
 }
 
-struct idempotency *idempotency_find(const struct core *core, const char *key, usec_t now_usec)
+uint64_t work_hash(const void *work, size_t len, uint64_t also, const struct pair *params, size_t n_params)
 {
-    struct idempotency *known = key ? strmap_get(&core->idempotency, key) : NULL;
-    return known && known->until_usec > now_usec ? known : NULL;
+    uint64_t hash = hash_bytes(work, len, also);
+    for (size_t i = 0; i < n_params; i++)
+        hash += hash_bytes(params[i].value, strlen(params[i].value), hash_bytes(params[i].key, strlen(params[i].key), 1));
+    return hash != 0 ? hash : 1;
+}
+
+bool idempotency_answer(struct decision *d, const char *key, uint64_t work_hash)
+{
+    const struct idempotency *known = key ? strmap_get(&d->core->idempotency, key) : NULL;
+    if (!known || known->until_usec <= d->event->wall_usec)
+        return false;
+    if (known->work_hash != 0 && known->work_hash != work_hash) {
+        struct err err = {0};
+        int rc = err_set(&err, ERR_CONFLICT, "the idempotency key '%.80s' was given to other work, which is run " RUN_ID "; new work needs a new key", key,
+                         known->run_id);
+        decide_reply(d, rc, &err);
+        return true;
+    }
+    struct fx_reply *reply = decide_reply_ok(d);
+    reply->run_id = known->run_id;
+    reply->existing = true;
+    return true;
 }
 
 static void emit_submitted(struct decision *d, const struct rec_run_submitted *rec)
@@ -96,7 +117,7 @@ static void emit_submitted(struct decision *d, const struct rec_run_submitted *r
     decide_emit(d, &record);
 }
 
-static int submit(struct decision *d, const struct ev_submit *ev, uint64_t *ret_run_id, struct err *err)
+static int submit(struct decision *d, const struct ev_submit *ev, uint64_t hash, uint64_t *ret_run_id, struct err *err)
 {
     struct core *core = d->core;
     size_t n_open = 0;
@@ -124,6 +145,7 @@ static int submit(struct decision *d, const struct ev_submit *ev, uint64_t *ret_
                           .spec = ev->spec,
                           .packed = ev->packed,
                           .idempotency_key = ev->idempotency_key,
+                          .work_hash = ev->idempotency_key ? hash : 0,
                           .eligible = n_open == 0 && ev->spec->start_at_usec <= d->event->wall_usec,
                           .held = ev->held,
                       });
@@ -134,16 +156,12 @@ static int submit(struct decision *d, const struct ev_submit *ev, uint64_t *ret_
 void on_submit(struct decision *d)
 {
     const struct ev_submit *ev = &d->event->submit;
-    struct idempotency *known = idempotency_find(d->core, ev->idempotency_key, d->event->wall_usec);
-    if (known) {
-        struct fx_reply *reply = decide_reply_ok(d);
-        reply->run_id = known->run_id;
-        reply->existing = true;
+    uint64_t hash = work_hash(ev->packed.data, ev->packed.len, ev->rerun_of, ev->params, ev->n_params);
+    if (idempotency_answer(d, ev->idempotency_key, hash))
         return;
-    }
     struct err err = {0};
     uint64_t run_id = 0;
-    int rc = submit(d, ev, &run_id, &err);
+    int rc = submit(d, ev, hash, &run_id, &err);
     if (rc < 0)
         decide_reply(d, rc, &err);
     else
@@ -173,6 +191,7 @@ int decide_job_run(struct decision *d, struct job *job, const struct job_run *ho
                           .packed = {spec->packed, spec->packed_len},
                           .params = how->params,
                           .idempotency_key = how->idempotency_key,
+                          .work_hash = how->idempotency_key ? how->work_hash : 0,
                           .eligible = !waits && spec->policy->start_at_usec <= d->event->wall_usec,
                           .held = how->held,
                       });

@@ -231,6 +231,7 @@ struct idempotency {
     char *key; // owned
     uint64_t run_id;
     usec_t until_usec;
+    uint64_t work_hash;
     struct list all; // core.idempotency_by_time
 };
 
@@ -322,6 +323,7 @@ struct job_run {
     usec_t nominal_usec;
     struct bytes params; // packed values of parameters
     const char *idempotency_key;
+    uint64_t work_hash; // with a key
     bool held;
 };
 int decide_job_run(struct decision *, struct job *, const struct job_run *, uint64_t *ret_run_id, struct err *);
@@ -468,4 +470,7 @@ void idempotency_load(struct core *, const struct snap_key *);
 
 // decide_run.c: checks shared by everything that brings a spec in.
 int check_spec(const struct core *, const struct job_spec *, struct err *);
-struct idempotency *idempotency_find(const struct core *, const char *key, usec_t now_usec);
+// Answers the request of this event when its key is known: the earlier run, or a conflict when that was other work. False: the key is new, or NULL.
+bool idempotency_answer(struct decision *, const char *key, uint64_t work_hash);
+// A hash of work with values of its parameters, whatever their order; never 0.
+uint64_t work_hash(const void *work, size_t len, uint64_t also, const struct pair *params, size_t n_params);

@@ -265,7 +265,7 @@ static int save_keys(struct saver *saver)
         const struct idempotency *entry = list_entry(pos, struct idempotency, all);
         int rc = give(saver, &(struct snapshot_item){
                                  .kind = SNAP_KEY,
-                                 .key = {.key = entry->key, .run_id = entry->run_id, .until_usec = entry->until_usec}});
+                                 .key = {.key = entry->key, .run_id = entry->run_id, .until_usec = entry->until_usec, .work_hash = entry->work_hash}});
         if (rc < 0)
             return rc;
     }

@@ -115,6 +115,7 @@ struct rec_run_submitted {
     const struct job_spec *spec; // what this run does, whatever becomes of the job
     struct bytes packed;
     const char *idempotency_key; // NULL: none
+    uint64_t work_hash;          // with a key: of what was asked for, so that the same key for other work is noticed
     const char *submitted_by;    // principal
     struct bytes params; // its values of parameters (model/params.h)
     bool eligible; // nothing to wait for: it is pending at once, otherwise waiting

@@ -83,6 +83,7 @@ struct snap_key {
     const char *key;
     uint64_t run_id;
     usec_t until_usec;
+    uint64_t work_hash;
 };
 
 // Before the jobs, by name.

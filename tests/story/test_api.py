@@ -142,6 +142,8 @@ def test_an_idempotency_key_gives_the_same_run(server):
     second = server.post("/v1/runs?held=1", {"command": "true"}, headers=fields)
     assert (first.status, first.json["existing"]) == (201, False)
     assert (second.status, second.json) == (200, {"run_id": first.json["run_id"], "existing": True})
+    other = server.post("/v1/runs", {"command": "false"}, headers=fields)
+    assert other.code == "conflict" and f"run {first.json['run_id']};" in other.body.decode()
     assert server.post("/v1/runs", {"command": "true"}, headers={"Idempotency-Key": "x" * 256}).code == "invalid"
     server.post(f"/v1/runs/{first.json['run_id']}/cancel")
 

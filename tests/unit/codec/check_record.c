@@ -114,6 +114,7 @@ static void check_run_submitted(const struct rec_run_submitted *a, const struct 
     check_spec(a->spec, b->spec);
     check_bytes(a->packed, b->packed);
     check_text(a->idempotency_key, b->idempotency_key);
+    assert_int_equal(a->work_hash, b->work_hash);
     check_text(a->submitted_by, b->submitted_by);
     check_bytes(a->params, b->params);
     assert_int_equal(a->eligible, b->eligible);

@@ -254,6 +254,7 @@ void check_snapshot_item(const struct snapshot_item *a, const struct snapshot_it
         check_text(a->key.key, b->key.key);
         assert_int_equal(a->key.run_id, b->key.run_id);
         assert_int_equal(a->key.until_usec, b->key.until_usec);
+        assert_int_equal(a->key.work_hash, b->key.work_hash);
         return;
     case SNAP_CALENDAR:
         check_calendar(a->calendar.calendar, b->calendar.calendar);

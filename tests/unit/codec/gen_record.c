@@ -93,6 +93,7 @@ static void gen_run_submitted(struct gen *g, struct rec_run_submitted *r)
         .rerun_of = gen_u64(g),
         .spec = gen_spec(g),
         .idempotency_key = gen_maybe_text(g),
+        .work_hash = gen_u64(g),
         .submitted_by = gen_maybe_text(g),
         .params = gen_bytes(g, gen_count(g, 40)),
         .eligible = gen_some(g),

@@ -264,7 +264,7 @@ struct snapshot_item *gen_snapshot_item(struct gen *g, enum snapshot_kind kind)
         gen_snap_task(g, &item->task);
         break;
     case SNAP_KEY:
-        item->key = (struct snap_key){gen_text(g), gen_u64(g), gen_usec(g)};
+        item->key = (struct snap_key){gen_text(g), gen_u64(g), gen_usec(g), gen_u64(g)};
         break;
     case SNAP_CALENDAR:
         item->calendar = (struct snap_calendar){gen_calendar(g), 1 + gen_u32(g) / 2, gen_usec(g), gen_u64(g)};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stories of runs: from submission to end, through retries, cancels, holds, dependencies, keys and deadlines.
+#include "codec/codec.h"
 #include "tests/unit/core/world.h"
 #include "tests/unit/test.h"
 
@@ -333,6 +334,54 @@ static void test_idempotency_key(void **state)
     world_release(&w);
 }
 
+// The same key for other work is a mistake that must be told, not an answer about the wrong run.
+static void test_a_key_belongs_to_one_work(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    uint64_t run = world_submit_key(&w, world_spec(&w, "a", 1), "order-17");
+    assert_int_equal(world_submit_key(&w, world_spec(&w, "a", 2), "order-17"), 0);
+    assert_int_equal(world_reply(&w)->code, ERR_CONFLICT);
+    assert_non_null(strstr(world_reply(&w)->text, "'order-17'"));
+    assert_non_null(strstr(world_reply(&w)->text, "run 1;"));
+    world_check_replay(&w);
+    struct core *next = world_replay(&w); // another leader knows it, too
+    core_free(w.core);
+    w.core = next;
+    world_step(&w, &(struct event){.kind = EV_LEAD, .lead = {.epoch = 2, .server = "s2", .version = "test"}});
+    assert_int_equal(world_submit_key(&w, world_spec(&w, "a", 2), "order-17"), 0);
+    assert_int_equal(world_submit_key(&w, world_spec(&w, "a", 1), "order-17"), run);
+    // Starts of jobs: the same job with the same values is the same work, whatever its version.
+    const struct pair day = {"day", "monday"}, other = {"day", "sunday"};
+    struct job_spec *spec = world_spec(&w, "report", 1);
+    spec->params = &(struct param){.name = "day"};
+    spec->n_params = 1;
+    struct buf packed = {0};
+    struct event start = {.kind = EV_START_JOB, .request = 1, .start_job = {.namespace_name = "default", .name = "report", .idempotency_key = "s",
+                                                                           .params = &day, .n_params = 1}};
+    for (int version = 1; version <= 2; version++) {
+        spec->priority = version;
+        buf_clear(&packed);
+        spec_pack(&packed, spec);
+        world_step(&w, &(struct event){.kind = EV_APPLY, .request = 1, .apply = {.spec = spec, .packed = {(const uint8_t *)packed.data, packed.len}}});
+        world_step(&w, &start);
+        assert_int_equal(world_reply(&w)->code, 0);
+        assert_int_equal(world_reply(&w)->run_id, 2);
+        assert_int_equal(world_reply(&w)->existing, version == 2);
+    }
+    start.start_job.params = &other;
+    world_step(&w, &start);
+    assert_int_equal(world_reply(&w)->code, ERR_CONFLICT);
+    start.start_job.params = &day;
+    start.start_job.idempotency_key = "order-17";
+    world_step(&w, &start);
+    assert_int_equal(world_reply(&w)->code, ERR_CONFLICT);
+    buf_release(&packed);
+    world_check_replay(&w);
+    world_release(&w);
+}
+
 static void test_limits_refuse_by_name(void **state)
 {
     (void)state;
@@ -370,6 +419,7 @@ int main(void)
         cmocka_unit_test(test_parallelism),
         cmocka_unit_test(test_queue_deadline_and_start_time),
         cmocka_unit_test(test_idempotency_key),
+        cmocka_unit_test(test_a_key_belongs_to_one_work),
         cmocka_unit_test(test_limits_refuse_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
