@@ -30,7 +30,8 @@ static void job_set_triggers(struct core *core, struct job *job, const struct jo
     job_free_triggers(core, job);
     job->one = one;
     job->triggers = made == &one ? &job->one : made;
-    job->n_triggers = (uint32_t)spec->n_triggers;
+    must(spec->n_triggers <= UINT16_MAX);
+    job->n_triggers = (uint16_t)spec->n_triggers;
 }
 
 usec_t trigger_due_usec(const struct job *job, const struct job_trigger *trigger)

@@ -186,19 +186,20 @@ struct job {
     struct spec *spec;
     struct job_trigger *triggers; // `one`, or owned when there are more
     struct job_trigger one;
-    uint32_t n_triggers;
-    enum overlap overlap;
-    enum misfire misfire;
+    // In one word: there are many jobs, and most only wait.
+    uint16_t n_triggers;
+    bool has_days : 1; // a trigger has calendars
+    bool paused : 1;   // held because of failures in a row
+    enum overlap overlap : 4;
+    enum misfire misfire : 4;
+    uint8_t missed_why; // enum fire_outcome; with a run: it ended before it began
     uint32_t pause_after; // of its spec
-    bool has_days;        // a trigger has calendars
+    uint32_t failures;    // failed runs in a row
+    uint32_t n_active;
     usec_t applied_usec, first_usec;
     usec_t decided_usec; // no instant up to here is decided again, whatever the clock shows
     uint64_t last_run;
-    uint32_t failures;   // failed runs in a row
-    bool paused;         // held because of them
-    uint8_t missed_why;  // enum fire_outcome; with a run: it ended before it began
-    usec_t missed_usec;  // the first instant that passed without a run since the last one began; 0: none has
-    uint32_t n_active;
+    usec_t missed_usec; // the first instant that passed without a run since the last one began; 0: none has
     struct list runs; // run.in_job, not ended
     struct list all;  // core.jobs_by_id
     struct heap_node timer; // transient: core.job_timers
