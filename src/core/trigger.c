@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Triggers, interned: schedules of a million jobs are of a few thousand kinds ("every day at 03:00 in Paris").
-#include <inttypes.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -22,22 +21,22 @@ struct shared_trigger {
 _Static_assert(sizeof(struct trigger) == 208, "trigger_key() names every field of a trigger but its texts, parameters and calendars");
 _Static_assert(sizeof(struct cron) == 80, "trigger_key() names every field of a cron");
 
+// Numbers as they lie in memory: the key never leaves it, and a million jobs are loaded through here.
 static void trigger_key(struct buf *key, const struct trigger *trigger, const char *zone)
 {
     const struct cron *cron = &trigger->cron;
-    buf_printf(key, "%s,%d,%d,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%d,%" PRId32 ",%" PRId32 ",%" PRId64 ";", zone,
-               (int)trigger->kind, (int)trigger->quartz, trigger->every_usec, trigger->at_usec, trigger->from_usec, trigger->until_usec, (int)trigger->has_between,
-               trigger->between_first_sec, trigger->between_last_sec, trigger->jitter_usec);
-    if (trigger->kind != TRIGGER_CRON)
-        return;
-    buf_printf(key, "%" PRIx64 ",%" PRIx64 ",%" PRIx32 ",%" PRIx32 ",%x,%x,%" PRIx32 ",%" PRIx32 ",%" PRIx32 ",", cron->second, cron->minute, cron->hour,
-               cron->day_of_month, (unsigned)cron->month, (unsigned)cron->day_of_week, cron->before_last, cron->weekday_near,
-               cron->weekday_before_last);
-    for (size_t i = 0; i < sizeof(cron->nth_weekday); i++)
-        buf_printf(key, "%x,", (unsigned)cron->nth_weekday[i]);
-    for (size_t i = 0; i < CRON_YEAR_WORDS; i++)
-        buf_printf(key, "%" PRIx64 ",", cron->year[i]);
-    buf_printf(key, "%d%d%d%d", (int)cron->day_of_month_any, (int)cron->day_of_week_any, (int)cron->hour_wild, (int)cron->minute_wild);
+    const int64_t when[] = {(int64_t)trigger->kind, trigger->quartz, trigger->every_usec, trigger->at_usec, trigger->from_usec, trigger->until_usec,
+                            trigger->has_between, trigger->between_first_sec, trigger->between_last_sec, trigger->jitter_usec};
+    buf_add(key, when, sizeof(when));
+    if (trigger->kind == TRIGGER_CRON) {
+        const uint64_t sets[] = {cron->second, cron->minute, cron->hour, cron->day_of_month, cron->month, cron->day_of_week, cron->before_last,
+                                 cron->weekday_near, cron->weekday_before_last, cron->day_of_month_any, cron->day_of_week_any,
+                                 cron->hour_wild, cron->minute_wild};
+        buf_add(key, sets, sizeof(sets));
+        buf_add(key, cron->nth_weekday, sizeof(cron->nth_weekday));
+        buf_add(key, cron->year, sizeof(cron->year));
+    }
+    buf_adds(key, zone); // last: what comes before it is of one length for each kind
 }
 
 const struct trigger *trigger_intern(struct core *core, const struct trigger *from)
