@@ -219,6 +219,60 @@ int cmd_conditions(struct cli *cli, struct err *err)
     return rc;
 }
 
+// Days in a row that calendars leave out.
+static void left_out_print(const json_t *days)
+{
+    const char *from = answer_text(days, "from"), *to = answer_text(days, "to"), *why = answer_text(days, "why");
+    cleanup_buf struct buf text = {0};
+    buf_adds(&text, from != NULL ? from : "-");
+    if (to == NULL)
+        buf_adds(&text, " and on");
+    else if (!str_eq(from, to))
+        buf_printf(&text, " to %s", to);
+    // "calendar holidays (Christmas Day)", or "not in calendar workdays".
+    bool excluded = why != NULL && strncmp(why, "calendar ", 9) == 0;
+    buf_printf(&text, "  %s%s\n", excluded ? "excluded by " : "", why != NULL ? why : "-");
+    term_print(stdout, text.data);
+}
+
+static void instant_print(const struct cli *cli, const json_t *instant)
+{
+    char ago[40];
+    const char *text = answer_text(instant, "at"), *local = answer_text(instant, "local");
+    const char *zone = answer_text(instant, "zone"), *clocks = answer_text(instant, "clocks");
+    printf("%s  (%s)", text != NULL ? text : "-", text_ago(ago, text, clock_wall_usec()));
+    if (local != NULL && zone != NULL && (strcmp(zone, "UTC") != 0 || args_has(cli->args, OPT_ZONE)))
+        printf("  %s %s", local, zone);
+    printf("%s%s\n", clocks != NULL ? "  " : "", clocks != NULL ? clocks : "");
+}
+
+// Coming instants, and between them the days that are left out.
+static void next_print(const struct cli *cli, const json_t *answer)
+{
+    const json_t *instants = json_object_get(answer, "fires"), *left_out = json_object_get(answer, "left_out");
+    size_t n = json_array_size(instants), n_left_out = json_array_size(left_out), i = 0, k = 0;
+    while (i < n || k < n_left_out) {
+        const json_t *instant = json_array_get(instants, i), *days = json_array_get(left_out, k);
+        const char *local = instant != NULL ? answer_text(instant, "own_local") : NULL, *from = days != NULL ? answer_text(days, "from") : NULL;
+        // Both are by the clocks of the schedule.
+        if (from != NULL && (local == NULL || strncmp(from, local, 10) <= 0)) {
+            left_out_print(days);
+            k++;
+        } else if (instant != NULL) {
+            instant_print(cli, instant);
+            i++;
+        } else {
+            break;
+        }
+    }
+    if (n > 0)
+        return;
+    if (n_left_out > 0)
+        cli_remark(cli, "job %s is never due by itself: its calendars leave out every instant to come", cli->args->words[0]);
+    else
+        cli_remark(cli, "job %s is never due by itself; start it with `muster start`", cli->args->words[0]);
+}
+
 int cmd_next(struct cli *cli, struct err *err)
 {
     cleanup_buf struct buf path = {0};
@@ -245,24 +299,10 @@ int cmd_next(struct cli *cli, struct err *err)
         rc = client_get(cli->client, &answer, err, "%s", path.data);
     if (rc < 0)
         return rc;
-    const json_t *instants = json_object_get(answer, "fires");
-    size_t i = 0;
-    const json_t *instant = NULL;
     if (cli->json)
         print_json(answer);
-    else if (json_array_size(instants) == 0)
-        cli_remark(cli, "job %s is never due by itself; start it with `muster start`", cli->args->words[0]);
     else
-        json_array_foreach(instants, i, instant)
-        {
-            char ago[40];
-            const char *text = answer_text(instant, "at"), *local = answer_text(instant, "local");
-            const char *zone = answer_text(instant, "zone"), *clocks = answer_text(instant, "clocks");
-            printf("%s  (%s)", text != NULL ? text : "-", text_ago(ago, text, clock_wall_usec()));
-            if (local != NULL && zone != NULL && (strcmp(zone, "UTC") != 0 || args_has(cli->args, OPT_ZONE)))
-                printf("  %s %s", local, zone);
-            printf("%s%s\n", clocks != NULL ? "  " : "", clocks != NULL ? clocks : "");
-        }
+        next_print(cli, answer);
     json_decref(answer);
     return 0;
 }

@@ -188,10 +188,10 @@ static int history_fires(struct cli *cli, struct err *err)
         json_decref(answer);
         return 0;
     }
-    static const struct table_column columns[] = {{"DUE", 0}, {"UNTIL", 0}, {"INSTANTS", TABLE_RIGHT}, {"BECAME", 0}, {"RUN", TABLE_RIGHT}};
+    static const struct table_column columns[] = {{"DUE", 0}, {"UNTIL", 0}, {"INSTANTS", TABLE_RIGHT}, {"BECAME", 0}, {"RUN", TABLE_RIGHT}, {"WHY", TABLE_SHRINK}};
     struct table table;
     table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
-    size_t i = 0, n_due = json_array_size(json_object_get(answer, "due"));
+    size_t i = 0, n_due = json_array_size(json_object_get(answer, "due")) + json_array_size(json_object_get(answer, "left_out"));
     const json_t *fire = NULL;
     json_array_foreach(json_object_get(answer, "due"), i, fire)
     {
@@ -201,13 +201,23 @@ static int history_fires(struct cli *cli, struct err *err)
         table_addf(&table, "%lld", count);
         table_add(&table, "due");
         table_add(&table, NULL);
+        table_add(&table, NULL);
+    }
+    json_array_foreach(json_object_get(answer, "left_out"), i, fire)
+    {
+        table_add(&table, answer_text(fire, "nominal_at"));
+        table_add(&table, answer_text(fire, "until"));
+        table_addf(&table, "%lld", (long long)answer_number(fire, "count"));
+        table_add(&table, "left out, going on");
+        table_add(&table, NULL);
+        table_add(&table, answer_text(fire, "why"));
     }
     json_array_foreach(json_object_get(answer, "fires"), i, fire)
     {
         // What was skipped because it was missed counts itself; others tell of those behind their own instant.
         long long missed = answer_number(fire, "missed");
         const char *outcome = answer_text(fire, "outcome");
-        bool own = missed == 0 || outcome == NULL || !(str_eq(outcome, "skipped_misfire") || str_eq(outcome, "skipped_catch_up") || str_eq(outcome, "skipped_changed"));
+        bool own = missed == 0 || outcome == NULL || !(str_eq(outcome, "skipped_misfire") || str_eq(outcome, "skipped_catch_up") || str_eq(outcome, "skipped_changed") || str_eq(outcome, "skipped_calendar"));
         table_add(&table, answer_text(fire, "nominal_at"));
         table_add(&table, missed > 0 ? answer_text(fire, "missed_until") : NULL);
         table_addf(&table, "%lld", missed + own);
@@ -216,6 +226,7 @@ static int history_fires(struct cli *cli, struct err *err)
             table_addf(&table, "%lld", (long long)answer_number(fire, "run_id"));
         else
             table_add(&table, NULL);
+        table_add(&table, answer_text(fire, "why"));
     }
     if (i + n_due == 0)
         cli_remark(cli, "nothing has been due yet");

@@ -73,6 +73,6 @@ int spec_file_tell(struct cli *cli, const struct spec_file *file, int code, stru
     fflush(stdout);
     details_print(stderr, file->from_options ? NULL : file->name, details);
     client_details_clear(cli->client);
-    return err_set(err, code, "%zu error%s in %.100s, nothing was stored; `muster help job` describes every field", count,
-                   count == 1 ? "" : "s", file->name);
+    return err_set(err, code, "%zu error%s in %.100s, nothing was stored; %s", count, count == 1 ? "" : "s", file->name,
+                   file->help != NULL ? file->help : "`muster help job` describes every field");
 }

@@ -10,6 +10,7 @@ struct spec_file {
     const char *name; // for people; borrows
     struct buf text;
     const char *content_type; // static
+    const char *help;         // where one reads what it may hold; NULL: in the fields of jobs
     bool from_options; // written by the program itself: lines and columns would tell nobody anything
 };
 

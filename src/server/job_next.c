@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/sort.h"
 #include "base/tz.h"
 #include "codec/codec.h"
 #include "codec/view_json.h"
@@ -94,11 +95,13 @@ static bool tell_change(const struct trigger *trigger, const struct tz *tz, usec
 static void add_fire(struct buf *json, const struct trigger *trigger, const struct tz *shown, usec_t instant)
 {
     char text[40];
-    const struct tz *own = trigger->kind == TRIGGER_CRON ? tz_find(trigger->zone != NULL ? trigger->zone : "UTC") : tz_find("UTC");
+    const struct tz *own = tz_find(trigger->zone != NULL ? trigger->zone : "UTC");
     const struct tz *tz = shown != NULL ? shown : own;
     must(own != NULL && tz != NULL);
     buf_printf(json, "{\"at\":\"%s\",\"local\":\"", time_format(text, instant));
     add_local(json, instant / USEC_PER_SEC, tz_offset(tz, instant / USEC_PER_SEC));
+    buf_adds(json, "\",\"own_local\":\"");
+    add_local(json, instant / USEC_PER_SEC, tz_offset(own, instant / USEC_PER_SEC));
     buf_adds(json, "\",\"zone\":");
     json_add_text(json, tz_name(tz));
     struct buf note = {0};
@@ -126,51 +129,85 @@ static void coming_next(struct coming *coming, usec_t after)
 }
 
 // Days in a row that are left out for one reason.
-static void add_days(struct buf *json, const char *why, int32_t first_day, int32_t last_day, int64_t n)
+struct left_out {
+    int32_t first_day, last_day;
+    int64_t n; // instants
+    bool endless; // it goes on, as far as one looks
+    const char *why;
+};
+
+struct left_outs {
+    struct arena *arena;
+    struct left_out *item;
+    size_t n, cap;
+};
+
+static struct left_out *add_days(struct left_outs *left_outs, const char *why, int32_t day)
 {
-    char first[16], last[16];
-    buf_printf(json, "%s{\"from\":\"%s\",\"to\":\"%s\",\"count\":%" PRId64 ",\"why\":", json->len > 0 ? "," : "", date_format(first, first_day),
-               date_format(last, last_day), n);
-    json_add_text(json, why);
-    buf_addc(json, '}');
+    if (left_outs->n == left_outs->cap) {
+        left_outs->cap = left_outs->cap > 0 ? 2 * left_outs->cap : 16;
+        struct left_out *more = arena_array(left_outs->arena, struct left_out, left_outs->cap);
+        if (left_outs->n > 0)
+            memcpy(more, left_outs->item, left_outs->n * sizeof(*more));
+        left_outs->item = more;
+    }
+    struct left_out *item = &left_outs->item[left_outs->n++];
+    *item = (struct left_out){.first_day = day, .last_day = day, .why = why};
+    return item;
 }
 
 // Tells of the days whose instants are left out before the next one, each with its reason; of a stretch without an end, of its beginning.
-static void add_left_out(struct buf *json, const struct coming *coming, struct arena *arena)
+static void add_left_out(struct left_outs *left_outs, const struct coming *coming)
 {
     if (coming->left_out_usec == USEC_NEVER)
         return;
-    const char *why = NULL;
-    int32_t first_day = 0, last_day = 0;
-    int64_t n = 0;
+    struct left_out *item = NULL;
     usec_t at = coming->left_out_usec;
     for (int days = 0; at < coming->next_usec && days < LEFT_OUT_DAYS_MAX; days++) {
         int32_t day = schedule_day(coming->tz, at);
-        const char *reason = core_view_why_left_out(coming->core, coming->trigger, day, arena);
+        const char *why = core_view_why_left_out(coming->core, coming->trigger, day, left_outs->arena);
         int64_t first_sec = 0, last_sec = 0;
         (void)tz_from_local(coming->tz, (int64_t)(day + 1) * DAY_SEC, &first_sec, &last_sec);
         usec_t last = usec_min(last_sec * USEC_PER_SEC, coming->next_usec) - 1;
-        int64_t more = schedule_count(coming->trigger, coming->tz, coming->base, at - 1, last);
-        if (why != NULL && reason != NULL && strcmp(why, reason) == 0) {
-            n += more;
-        } else {
-            if (why != NULL)
-                add_days(json, why, first_day, last_day, n);
-            why = reason;
-            first_day = day;
-            n = more;
-        }
-        last_day = day;
+        if (item == NULL || why == NULL || strcmp(item->why, why) != 0)
+            item = add_days(left_outs, why != NULL ? why : "a calendar", day);
+        item->last_day = day;
+        item->n += schedule_count(coming->trigger, coming->tz, coming->base, at - 1, last);
         at = schedule_next(coming->trigger, coming->tz, coming->base, last);
     }
-    if (why != NULL)
-        add_days(json, why, first_day, last_day, n);
+    if (item != NULL)
+        item->endless = coming->next_usec == USEC_NEVER && at != USEC_NEVER;
+}
+
+static int by_first_day(const void *a, const void *b)
+{
+    const struct left_out *x = a, *y = b;
+    if (x->first_day != y->first_day)
+        return x->first_day < y->first_day ? -1 : 1;
+    return x->last_day < y->last_day ? -1 : x->last_day > y->last_day;
+}
+
+static void print_left_outs(struct buf *json, struct left_outs *left_outs)
+{
+    sort_items(left_outs->item, left_outs->n, sizeof(*left_outs->item), by_first_day);
+    for (size_t i = 0; i < left_outs->n; i++) {
+        const struct left_out *item = &left_outs->item[i];
+        char first[16], last[16];
+        buf_printf(json, "%s{\"from\":\"%s\",", i > 0 ? "," : "", date_format(first, item->first_day));
+        if (item->endless)
+            buf_adds(json, "\"to\":null,\"count\":null,\"why\":");
+        else
+            buf_printf(json, "\"to\":\"%s\",\"count\":%" PRId64 ",\"why\":", date_format(last, item->last_day), item->n);
+        json_add_text(json, item->why);
+        buf_addc(json, '}');
+    }
 }
 
 // The coming instants, of all schedules together, and what is left out up to the last of them.
 static void add_instants(struct buf *json, struct coming *coming, size_t n_coming, const struct tz *shown, uint64_t n, struct arena *arena)
 {
-    struct buf fires = {0}, left_out = {0};
+    struct buf fires = {0};
+    struct left_outs left_outs = {.arena = arena};
     buf_adds(json, "{\"instants\":[");
     uint64_t i = 0;
     for (; i < n; i++) {
@@ -188,15 +225,16 @@ static void add_instants(struct buf *json, struct coming *coming, size_t n_comin
         for (size_t t = 0; t < n_coming; t++) {
             if (coming[t].next_usec != next)
                 continue;
-            add_left_out(&left_out, &coming[t], arena);
+            add_left_out(&left_outs, &coming[t]);
             coming_next(&coming[t], next);
         }
     }
     for (size_t t = 0; t < n_coming && i < n; t++)
-        add_left_out(&left_out, &coming[t], arena);
-    buf_printf(json, "],\"fires\":[%s],\"left_out\":[%s]}\n", fires.len > 0 ? fires.data : "", left_out.len > 0 ? left_out.data : "");
+        add_left_out(&left_outs, &coming[t]);
+    buf_printf(json, "],\"fires\":[%s],\"left_out\":[", fires.len > 0 ? fires.data : "");
+    print_left_outs(json, &left_outs);
+    buf_adds(json, "]}\n");
     buf_release(&fires);
-    buf_release(&left_out);
 }
 
 static struct coming *coming_of(const struct core *core, const struct job_view *view, const struct job_spec *spec, usec_t after, struct arena *arena, size_t *ret_n)

@@ -18,10 +18,11 @@ import urllib.request
 
 import pytest
 
+from cli_calendar import test_calendars  # noqa: F401
 from cli_conditions import test_conditions  # noqa: F401
 from cli_world import MUSTER, ROOT, Fleet, bare
 
-COVERED = {"conditions"}  # by test_conditions
+COVERED = {"calendar", "conditions"}  # by test_calendars and test_conditions
 COMMANDS = re.findall(r'^COMMAND\("([a-z-]+)", \w+, \w+, ([A-Z| 0]+)', open(os.path.join(ROOT, "spec/commands.def")).read(), re.M)
 SHOWN = [name for name, flags in COMMANDS if "HIDDEN" not in flags]
 
