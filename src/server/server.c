@@ -352,7 +352,7 @@ static bool settled(const struct server *server)
            engine_durable(server->engine) == engine_position(server->engine);
 }
 
-static int serve(struct server *server, struct err *err)
+static int serve(struct server *server, struct wall_watch *wall, struct err *err)
 {
     usec_t stop_usec = USEC_NEVER;
     int code = 0;
@@ -361,6 +361,7 @@ static int serve(struct server *server, struct err *err)
         if (server->stopping)
             sleep = usec_min(sleep, 20 * USEC_PER_MSEC);
         code = loop_turn(server->loop, sleep, err);
+        wall_watch_look(wall);
         if (code == 0)
             code = engine_turn(server->engine, clock_wall_usec(), clock_mono_usec(), err);
         if (code == 0)
@@ -412,7 +413,7 @@ static int run_opened(struct server *server, struct err *err)
     if (code == 0)
         code = announce(server, err);
     if (code == 0)
-        code = serve(server, err);
+        code = serve(server, &wall, err);
     folder_endpoint_remove(server->options->data);
     wall_watch_release(&wall);
     loop_watch_release(&store);

@@ -13,4 +13,7 @@ struct wall_watch {
 };
 
 int wall_watch_init(struct wall_watch *, struct loop *, struct err *);
+// Says it once when the clock has been set by more than a second since the last call. To be called in every turn of the loop: not every change is one
+// that the kernel tells of, such as that of a virtual machine that was moved.
+void wall_watch_look(struct wall_watch *);
 void wall_watch_release(struct wall_watch *);
