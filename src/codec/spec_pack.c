@@ -109,6 +109,8 @@ const char *spec_fault(const struct job_spec *spec)
     if (spec->time_limit_usec < 0 || spec->queue_deadline_usec < 0 || spec->kill_grace_usec < 0 || spec->catch_up_window_usec < 0
         || spec->late_after_usec < 0)
         return "a duration is negative";
+    if (spec->concurrency_limit == 0)
+        return "the limit of its concurrency is 0";
     if (spec->priority < -1000 || spec->priority > 1000)
         return "the priority is not within -1000 and 1000";
     for (size_t i = 0; i < spec->n_constraints; i++)

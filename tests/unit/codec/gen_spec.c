@@ -236,7 +236,7 @@ const struct job_spec *gen_spec(struct gen *g)
         .retry = gen_retry(g),
         .delivery = gen_enum(g, AT_MOST_ONCE + 1),
         .concurrency_key = gen_maybe_text(g),
-        .concurrency_limit = gen_u32(g),
+        .concurrency_limit = gen_u32(g) | 1,
         .log_bytes_max = gen_u64(g),
         .overlap = gen_enum(g, OVERLAP_QUEUE_ALL + 1),
         .misfire = gen_enum(g, MISFIRE_ALL + 1),

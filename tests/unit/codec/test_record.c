@@ -199,7 +199,7 @@ static void next_instants(void **state)
     record.body_case = MUSTER__RECORD__BODY_JOB_APPLIED;
     record.job_applied = &applied;
     EXPECT(ERR_STORE_CORRUPT, record, "no job spec");
-    uint8_t least[] = {0xa2, 0x01, 0x00};
+    uint8_t least[] = {0xb8, 0x01, 0x01};
     applied.spec = (ProtobufCBinaryData){.data = least, .len = sizeof(least)};
     assert_int_equal(unpack_of(&record, NULL), 0);
     applied.next_usec = next;

@@ -51,8 +51,8 @@ static void defaults(void **state)
     assert_int_equal(spec_unpack(buf_bytes(&buf), &arena, &read, NULL), 0);
     check_spec(&spec, read);
     assert_int_equal(spec_unpack((struct bytes){0}, &arena, &read, NULL), ERR_PROTOCOL);
-    // Nothing but an empty retry policy: the names and the one task are there.
-    struct bytes least = {.data = (const uint8_t[]){0xa2, 0x01, 0x00}, .len = 3};
+    // Nothing but the limit of its concurrency: the names and the one task are there.
+    struct bytes least = {.data = (const uint8_t[]){0xb8, 0x01, 0x01}, .len = 3};
     assert_int_equal(spec_unpack(least, &arena, &read, NULL), 0);
     assert_string_equal(read->queue, "default");
     assert_int_equal(read->tasks.count, 1);
@@ -124,6 +124,7 @@ static void index_sets(void **state)
     uint32_t gap[] = {5, UINT32_MAX}, span[] = {0, 0}, step[] = {UINT32_MAX};
     Muster__IndexSet set = MUSTER__INDEX_SET__INIT;
     Muster__JobSpec spec = MUSTER__JOB_SPEC__INIT;
+    spec.concurrency_limit = 1;
     spec.tasks = &set;
     set.gap = gap;
     set.span = span;
@@ -154,6 +155,7 @@ static void index_sets(void **state)
 static void faults(void **state)
 {
     Muster__JobSpec spec = MUSTER__JOB_SPEC__INIT;
+    spec.concurrency_limit = 1;
     spec.priority = 1001;
     EXPECT_FAULT(spec, "priority");
     spec.priority = 0;
@@ -231,6 +233,19 @@ static void must_be_sorted(void **state)
     assert_aborts(spec_pack(&buf, &spec));
 }
 
+// A spec without anything, said by bytes of which nothing is known: packed anew it would be no bytes at all.
+static void nothing_but_unknown_fields(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[] = {0xa8, 0x37, 0x2c};
+    struct arena arena = {0};
+    const struct job_spec *spec = NULL;
+    struct err err = {0};
+    assert_int_equal(spec_unpack((struct bytes){.data = bytes, .len = sizeof(bytes)}, &arena, &spec, &err), ERR_PROTOCOL);
+    assert_non_null(strstr(err.text, "the limit of its concurrency is 0"));
+    arena_release(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +256,7 @@ int main(void)
         cmocka_unit_test(faults),
         cmocka_unit_test(memory_is_bounded),
         cmocka_unit_test(must_be_sorted),
+        cmocka_unit_test(nothing_but_unknown_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
