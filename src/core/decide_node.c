@@ -304,14 +304,12 @@ void on_node_remove(struct decision *d)
     int rc = need_node(d, name, &node, &err);
     if (rc == 0 && node->state == NODE_ONLINE && (node->admission == ADMIT_OPEN || node->n_tasks > 0))
         rc = err_set(&err, ERR_CONFLICT, "node %s is online; drain it first and wait until its tasks have ended", name);
+    // It would be back at once, as a new node that is open for work.
+    if (rc == 0 && node->session != 0)
+        rc = err_set(&err, ERR_CONFLICT, "the agent of node %s is still connected; stop it first, then remove the node", name);
     if (rc < 0) {
         decide_reply(d, rc, &err);
         return;
-    }
-    if (node->session) {
-        err_set(&err, ERR_CLOSED, "node %s was removed", name);
-        refuse(d, node->session, ERR_CLOSED, &err);
-        drop_session(d, node);
     }
     must(node->n_tasks == 0); // a lost node has given up what it held
     emit_node_state(d, node, NODE_REMOVED);

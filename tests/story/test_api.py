@@ -272,6 +272,12 @@ def test_a_task_that_says_nothing_has_an_empty_log(server, agent):
     running = server.submit(command=["sleep", "60"])
     until(lambda: server.get(f"/v1/runs/{running}").json["tasks"]["running"] == 1)
     assert log_facts(server.get(f"/v1/runs/{running}/tasks/0/log")) == (200, b"", "0", "0", "0")
+    # What goes on is shown as it is, and not as the history last heard of it.
+    task = server.get(f"/v1/runs/{running}/tasks/0").json
+    assert (task["state"], task["attempts"][-1]["state"], task["attempts"][-1]["ended_at"]) == ("running", "running", None)
+    assert [t["state"] for t in server.get(f"/v1/runs/{running}/tasks").json["tasks"]] == ["running"]
+    assert [t["state"] for t in server.get(f"/v1/runs/{running}/tasks?state=running").json["tasks"]] == ["running"]
+    assert server.get("/v1/runs?state=running").json["runs"][0]["tasks"]["running"] == 1
     server.post(f"/v1/runs/{running}/cancel")
     # One stream is empty because nothing came, or because it was removed: what the attempt wrote in all tells.
     loud = server.submit(command=["sh", "-c", "echo to stderr >&2"])
@@ -444,8 +450,11 @@ def test_nodes(server, agent, tmp_path):
     assert server.post("/v1/nodes/n2/undrain").status == 200
     assert server.get("/v1/nodes/n2").json["admission"] == "open"
     server.post("/v1/nodes/n2/drain")
+    reply = server.ask("DELETE", "/v1/nodes/n2")
+    assert reply.code == "conflict" and "stop it first" in reply.json["error"]["message"]
+    assert server.get("/v1/nodes/n2").json["admission"] == "drained"
     other.stop()
-    assert server.ask("DELETE", "/v1/nodes/n2").status == 200
+    until(lambda: server.ask("DELETE", "/v1/nodes/n2").status == 200)
     assert server.get("/v1/nodes/n2").code == "not_found"
     for what in ("drain", "undrain"):
         assert server.post(f"/v1/nodes/n9/{what}").code == "not_found"

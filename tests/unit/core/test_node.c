@@ -206,6 +206,11 @@ static void test_remove_only_what_is_out_of_use(void **state)
     world_node(&w, "n1", 1000);
     world_step(&w, &(struct event){.kind = EV_NODE_REMOVE, .request = 1, .node_admission = {.name = "n1"}});
     assert_int_equal(world_reply(&w)->code, ERR_CONFLICT);
+    // Drained, but its agent would bring it back at once, and open.
+    world_step(&w, &(struct event){.kind = EV_NODE_ADMISSION, .request = 1, .node_admission = {"n1", ADMIT_CLOSED}});
+    world_step(&w, &(struct event){.kind = EV_NODE_REMOVE, .request = 1, .node_admission = {.name = "n1"}});
+    assert_int_equal(world_reply(&w)->code, ERR_CONFLICT);
+    assert_non_null(strstr(world_reply(&w)->text, "still connected; stop it first"));
     world_pass(&w, lease_and_grace(&w));
     world_step(&w, &(struct event){.kind = EV_NODE_REMOVE, .request = 1, .node_admission = {.name = "n1"}});
     assert_int_equal(world_reply(&w)->code, 0);
