@@ -170,6 +170,13 @@ static int labels_fill(const struct args *args, struct agent_setup *setup, struc
         if (setup->n_labels == sizeof(setup->labels) / sizeof(setup->labels[0]))
             return err_set(err, ERR_INVALID, "--label: more than %zu labels", setup->n_labels);
         char *key = mem_strndup(text, (size_t)(equals - text));
+        for (size_t i = 0; i < setup->n_labels; i++) {
+            if (strcmp(setup->labels[i].key, key) != 0)
+                continue;
+            int rc = err_set(err, ERR_INVALID, "--label: '%.60s' is given twice; give one value", key);
+            mem_free(key);
+            return rc;
+        }
         setup->labels[setup->n_labels++] = (struct pair){.key = key, .value = equals + 1};
     }
     return 0;

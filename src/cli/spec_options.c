@@ -138,6 +138,8 @@ static int pair_add(json_t *object, enum option_id id, const char *text, struct 
                        id == OPT_ENV ? ", nor a variable that is set here" : "");
     cleanup_buf struct buf key = {0};
     buf_add(&key, text, equals != NULL ? (size_t)(equals - text) : strlen(text));
+    if (json_object_get(object, key.data) != NULL)
+        return err_set(err, ERR_INVALID, "--%s: '%.60s' is given twice; give one value", option_rows[id].name, key.data);
     json_t *json = id == OPT_RESOURCE ? number_or_text(value) : json_string(value);
     return json_object_set_new(object, key.data, json) < 0 ? text_bad(id, text, err) : 0;
 }

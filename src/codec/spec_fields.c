@@ -172,8 +172,17 @@ static bool read_amount(struct spec_reader *reader, const struct place *at, cons
         reader->spec->cpu_declared = true;
         return true;
     }
-    if (at->field == FIELD_RESOURCES_MEMORY || at->field == FIELD_RESOURCES_DISK)
-        return spec_read_size(reader, at, 0, UINT64_C(1) << 60, ret);
+    if (at->field == FIELD_RESOURCES_MEMORY || at->field == FIELD_RESOURCES_DISK) {
+        if (!spec_read_size(reader, at, 0, UINT64_C(1) << 60, ret))
+            return false;
+        uint64_t least = (uint64_t)reader->limits->value[LIMIT_MEMORY_MIN];
+        if (at->field == FIELD_RESOURCES_DISK || *ret == 0 || *ret >= least)
+            return true;
+        char have[32], wanted[32];
+        spec_bad_said(reader, at, "%s is less than a program needs to start; the least is %s (memory_min)", size_format(have, *ret),
+                      size_format(wanted, least));
+        return false;
+    }
     if (at->field == FIELD_RESOURCES_GPU) {
         if (!spec_read_number(reader, at, 0, 1000000, &count))
             return false;

@@ -60,6 +60,9 @@ static int parse_labels(struct http_request *http, struct arena *arena, struct r
         if (value == NULL || value == key)
             return err_set(err, ERR_INVALID, "the parameter label is '%.64s'; allowed: key=value", key);
         *value++ = '\0';
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(labels[j].key, key) == 0)
+                return err_set(err, ERR_INVALID, "the parameter label names '%.64s' twice; a run has one value of a label", key);
         labels[i] = (struct pair){key, value};
     }
     filter->labels = labels;

@@ -558,6 +558,10 @@ def test_drain_undrain_and_forget(fleet):
     assert fleet.json("nodes", "agent-2")["admission"] == "open"
     assert fleet("forget", "agent-2").code == 68  # it is online
     assert fleet("forget", "no-such-node").code == 66
+    done = fleet("ps", "--label", "a=1", "--label", "a=2")
+    assert done.code == 65 and "names 'a' twice" in done.err
+    done = fleet("run", "-m", "1B", "--", "true")
+    assert done.code == 65 and "the least is 512KiB (memory_min)" in done.err
 
 
 @covers("status")

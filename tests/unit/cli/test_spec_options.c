@@ -66,6 +66,9 @@ static void test_mistakes(void **state)
 {
     expect("run: which command? write it as: muster run [OPTIONS] -- COMMAND [ARGUMENT...]", "--cpu", "1");
     expect("run: give a command or --script, not both", "--script", "x.sh", "true");
+    expect("--label: 'a' is given twice; give one value", "-l", "a=1", "-l", "b=1", "--label", "a=1", "true");
+    expect("--env: 'A' is given twice; give one value", "-e", "A=1", "-e", "A=2", "true");
+    expect("--resource: 'cpu' is given twice; give one value", "--cpu", "2", "--resource", "cpu=3", "true");
     expect("--label: '=x' is not KEY=VALUE", "-l", "=x", "true");
     expect("--after: 'job' is not the id of a run, or RUN:succeeded, RUN:failed, RUN:ended", "--after", "job", "true");
     expect("--start-at: 'noon' is neither a time (2026-11-23T06:30:00Z) nor a span of time (2d)", "--start-at", "noon", "true");

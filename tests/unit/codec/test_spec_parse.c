@@ -278,6 +278,8 @@ static const struct {
     {"tasks: 1-9:0", "2:8: tasks: '1-9:0' has no step of 1 or more " TASKS_ALLOWED "\n"},
     {"tasks: \"1,\"", "2:8: tasks: '' is not an index (0 to 4294967294) " TASKS_ALLOWED "\n"},
     {"tasks: 1;2", "2:8: tasks: a comma is missing before ';2' " TASKS_ALLOWED "\n"},
+    {"resources: {memory: 1B}", "2:21: resources.memory: 1B is less than a program needs to start; the least is 512KiB (memory_min)\n"},
+    {"resources: {memory: 524287}", "2:21: resources.memory: 511.9KiB is less than a program needs to start; the least is 512KiB (memory_min)\n"},
     {"tasks: \"7,1,7\"", "2:8: tasks: index 7 is given twice " TASKS_ALLOWED "\n"},
     {"tasks: 0-10,5-20", "2:8: tasks: the ranges 0-10 and 5-20 overlap " TASKS_ALLOWED "\n"},
     {"tasks: 10000001", "2:8: tasks: the number of tasks is 10000001, more than tasks_max allows (10000000)\n"},

@@ -248,7 +248,7 @@ static const char *const choices[][6] = {
     {"env: {Z: 1, A: \"b c\", E: ''}", "env: {}", NULL},
     {"workdir: /srv/a b", NULL},
     {"user: etl_7", NULL},
-    {"resources: {memory: 1GiB, cpu: 250m}", "resources: {memory: 1000}", "resources: {cpu: 1}", "resources: {disk: 1.5KiB, tape: 3, gpu: 1}", "resources: {gpu: 0}", NULL},
+    {"resources: {memory: 1GiB, cpu: 250m}", "resources: {memory: 1000000}", "resources: {cpu: 1}", "resources: {disk: 1.5KiB, tape: 3, gpu: 1}", "resources: {gpu: 0}", NULL},
     {"constraints: [a == b, 'c in (d, \"e f\", g)', has h]", "constraints: ['a != \"x,y\"', not has b, 'c not in (d)']", NULL},
     {"tasks: 7\nparallelism: 3", "tasks: 5-5", "tasks: \"5-5\"", "tasks: 0-99:2,200,300-310:5", "tasks: 0-9", NULL},
     {"priority: -5", NULL},
