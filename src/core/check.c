@@ -90,6 +90,15 @@ static void check_resources(const struct core *core)
 }
 
 // A key is held by as many runs as it counts, and never by more than the limit of any of them that took it last.
+// Every node that counts as online either may be given up in time, or waits for its welcome. Only a leader has leases.
+static void check_leases(const struct core *core)
+{
+    for (size_t i = 0; i < core->n_nodes && core->ticked_mono_usec != 0; i++) {
+        const struct node *node = core->nodes[i];
+        must(node->state != NODE_ONLINE || node->session != 0 || heap_contains(&node->lease));
+    }
+}
+
 static void check_keys(const struct core *core)
 {
     struct list *pos;
@@ -177,6 +186,7 @@ void core_check(const struct core *core)
     check_run_counts(core);
     check_run_bits(core);
     check_resources(core);
+    check_leases(core);
     check_keys(core);
     check_queues(core);
     check_dependencies(core);

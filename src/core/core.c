@@ -131,6 +131,7 @@ static decide_function *const functions[EV_KINDS] = {
     [EV_CANCEL_JOB] = on_cancel_job,
     [EV_RUN_HOLD] = on_run_hold,
     [EV_NODE_HELLO] = on_node_hello,
+    [EV_NODE_WELCOMED] = on_node_welcomed,
     [EV_NODE_HEARTBEAT] = on_node_heartbeat,
     [EV_NODE_GONE] = on_node_gone,
     [EV_NODE_REPORT] = on_node_report,

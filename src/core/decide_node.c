@@ -210,7 +210,9 @@ void on_node_hello(struct decision *d)
     map_put(&core->sessions, node->session, node);
     core->nodes_changed = true;
     node->freed = true;
-    renew_lease(d, node);
+    // Its lease begins when the welcome leaves: however long the store takes until then, it costs the node nothing.
+    if (heap_contains(&node->lease))
+        heap_remove(&core->leases, &node->lease);
     struct effect *effect = decide_effect(d, FX_WELCOME, node->session);
     effect->welcome = (struct fx_welcome){
         .node_id = node->id,
@@ -220,6 +222,13 @@ void on_node_hello(struct decision *d)
     };
     reconcile(d, node, hello, same_spawner, &effect->welcome);
     repeat_stops(d, node);
+}
+
+void on_node_welcomed(struct decision *d)
+{
+    struct node *node = core_node_by_session(d->core, d->event->session.session);
+    if (node)
+        renew_lease(d, node);
 }
 
 void on_node_heartbeat(struct decision *d)
@@ -236,8 +245,11 @@ void on_node_heartbeat(struct decision *d)
 void on_node_gone(struct decision *d)
 {
     struct node *node = core_node_by_session(d->core, d->event->session.session);
-    if (node)
-        drop_session(d, node); // the lease goes on: its tasks may come back with the next session
+    if (!node)
+        return;
+    drop_session(d, node); // the lease goes on: its tasks may come back with the next session
+    if (!heap_contains(&node->lease))
+        renew_lease(d, node); // it gave up waiting for its welcome, and will ask again
 }
 
 static void report_started(struct decision *d, struct node *node, const struct ev_node_report *report)

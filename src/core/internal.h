@@ -220,7 +220,7 @@ struct node {
     // Transient.
     uint64_t session; // 0: none
     uint64_t last_session; // the latest there was; 0: none yet
-    struct heap_node lease; // core.leases, monotonic time at which the node is given up
+    struct heap_node lease; // core.leases, monotonic time at which the node is given up; not there while its session waits for its welcome
     uint64_t *unwanted; // fences that still run there and were given up, owned: nothing is placed before they have ended
     size_t n_unwanted;
     bool freed; // something became free since the last pass
@@ -298,6 +298,7 @@ void on_cancel(struct decision *);
 void on_cancel_job(struct decision *);
 void on_run_hold(struct decision *);
 void on_node_hello(struct decision *);
+void on_node_welcomed(struct decision *);
 void on_node_heartbeat(struct decision *);
 void on_node_gone(struct decision *);
 void on_node_report(struct decision *);

@@ -31,6 +31,7 @@ struct engine {
     struct gather gathers[2];
     struct gather *gathering;
     struct gather *in_flight; // NULL: no commit is under way
+    usec_t wall_usec, mono_usec; // of the turn
     struct arena beat_arena;  // of one heartbeat: what it gives leaves at once
     bool full;                // the batch in flight waits for room in the store
     usec_t retry_mono_usec;   // when it is tried again

@@ -93,8 +93,15 @@ void engine_event(struct engine *engine, const struct event *event)
 
 static void release_effects(struct engine *engine, struct gather *gather)
 {
-    for (size_t i = 0; i < gather->out.n_effects; i++)
-        engine->options.on_effect(engine->options.context, gather->out.effect[i]);
+    for (size_t i = 0; i < gather->out.n_effects; i++) {
+        const struct effect *effect = gather->out.effect[i];
+        engine->options.on_effect(engine->options.context, effect);
+        if (effect->kind == FX_WELCOME)
+            engine_event(engine, &(struct event){.kind = EV_NODE_WELCOMED,
+                                                 .wall_usec = engine->wall_usec,
+                                                 .mono_usec = engine->mono_usec,
+                                                 .session = {.session = effect->session}});
+    }
     // A callback may ask for more; that lands in the gather of that moment, never in this one.
     for (size_t i = 0; i < gather->n_afters; i++) {
         must(gather->afters[i].position <= engine->durable);
@@ -193,6 +200,8 @@ static int take_done(struct engine *engine, usec_t mono_usec, struct err *err)
 
 int engine_turn(struct engine *engine, usec_t wall_usec, usec_t mono_usec, struct err *err)
 {
+    engine->wall_usec = wall_usec;
+    engine->mono_usec = mono_usec;
     int rc = take_done(engine, mono_usec, err);
     if (rc < 0)
         return rc;

@@ -18,6 +18,7 @@ enum event_kind {
     EV_CANCEL_JOB,    // every run of a job
     EV_RUN_HOLD,      // hold or release a run
     EV_NODE_HELLO,    // an agent opened a session
+    EV_NODE_WELCOMED, // the welcome of a session has left: its lease begins
     EV_NODE_HEARTBEAT, // an agent asks for its lease
     EV_NODE_GONE,     // the session ended (the lease goes on)
     EV_NODE_REPORT,   // attempts started or ended
@@ -154,7 +155,7 @@ struct event {
         struct ev_cancel_job cancel_job;
         struct ev_run_hold run_hold;
         struct ev_node_hello hello;
-        struct ev_node_session session; // HEARTBEAT, GONE
+        struct ev_node_session session; // WELCOMED, HEARTBEAT, GONE
         struct ev_node_report report;
         struct ev_node_admission node_admission; // ADMISSION, REMOVE
         struct ev_archived archived;

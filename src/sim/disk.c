@@ -126,6 +126,20 @@ static void append_done(void *context)
     store->lied = false;
 }
 
+void disk_heal(struct disk *disk)
+{
+    disk->full_until = disk->slow_until = disk->history_stalled_until = 0;
+    disk->unknown_next = disk->fail_call = disk->crash_call = 0;
+    if (disk->holder == NULL || disk->holder->store == NULL)
+        return;
+    // What is under way slowly comes to its end.
+    struct sim_store *store = (struct sim_store *)disk->holder->store;
+    if (store->appending)
+        timer_set(&store->append_timer, disk->sim->now + latency(disk));
+    if (store->keeping)
+        timer_set(&store->keep_timer, disk->sim->now + latency(disk));
+}
+
 static void drop_log(struct disk *disk, uint64_t up_to)
 {
     size_t n = 0;

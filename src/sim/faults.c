@@ -179,9 +179,7 @@ void faults_stop(struct sim *sim)
 // Nothing is broken any more; what was down comes back.
 void heal_everything(struct sim *sim)
 {
-    struct disk *disk = &sim->disk;
-    disk->full_until = disk->slow_until = disk->history_stalled_until = 0;
-    disk->unknown_next = disk->fail_call = disk->crash_call = 0;
+    disk_heal(&sim->disk);
     for (size_t i = 0; i < sim->n_servers; i++) {
         struct server *server = &sim->servers[i];
         machine_drift(&server->machine, 0);

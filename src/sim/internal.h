@@ -182,6 +182,8 @@ struct disk {
 void disk_init(struct disk *, struct sim *);
 void disk_release(struct disk *);
 struct store *disk_open(struct disk *, struct server *);
+// Nothing is wrong with it any more.
+void disk_heal(struct disk *);
 // Ends the store of a process that died: decides what becomes of what was under way.
 void disk_crash(struct store *);
 

@@ -26,6 +26,36 @@ static void test_time_in_which_the_leader_stood_still_does_not_count(void **stat
     world_release(&w);
 }
 
+// A lease begins when the welcome leaves: a store that takes long until then costs the node nothing. A session that ends before begins it, too.
+static void test_a_lease_begins_with_the_welcome(void **state)
+{
+    (void)state;
+    for (int gone = 0; gone < 2; gone++) {
+        struct world w;
+        world_init(&w);
+        usec_t lease = w.limits.value[LIMIT_NODE_LEASE] + w.limits.value[LIMIT_NODE_LOST_GRACE];
+        world_node(&w, "n1", 1000);
+        struct node_view view;
+        assert_int_equal(core_view_node(w.core, "n1", &w.lasting, &view), 0);
+        struct node_info info = view.info;
+        world_step(&w, &(struct event){.kind = EV_NODE_HELLO, .hello = {.session = 77, .info = &info}});
+        assert_non_null(world_effect(&w, FX_WELCOME, 0));
+        for (int i = 0; i < 20; i++)
+            world_pass(&w, lease / 4);
+        assert_int_equal(state_of(&w, "n1"), NODE_ONLINE);
+        if (gone)
+            world_step(&w, &(struct event){.kind = EV_NODE_GONE, .session = {.session = 77}});
+        else
+            world_welcomed(&w, 77);
+        world_pass(&w, lease / 2);
+        assert_int_equal(state_of(&w, "n1"), NODE_ONLINE);
+        world_pass(&w, lease - lease / 2);
+        assert_int_equal(state_of(&w, "n1"), NODE_LOST);
+        world_check_replay(&w);
+        world_release(&w);
+    }
+}
+
 static uint64_t failed_once(struct world *w, uint64_t session)
 {
     struct job_spec *spec = world_spec(w, "flaky", 1);
@@ -89,6 +119,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_time_in_which_the_leader_stood_still_does_not_count),
+        cmocka_unit_test(test_a_lease_begins_with_the_welcome),
         cmocka_unit_test(test_a_backoff_moves_with_the_clock),
         cmocka_unit_test(test_a_start_time_comes_again),
     };

@@ -125,6 +125,16 @@ size_t world_count(const struct world *world, enum record_kind kind)
     return n;
 }
 
+void world_welcomed(struct world *world, uint64_t session)
+{
+    struct arena arena = {0};
+    struct outbox out;
+    outbox_init(&out, &arena);
+    core_step(world->core, &(struct event){.kind = EV_NODE_WELCOMED, .wall_usec = world->wall, .mono_usec = world->mono, .session = {.session = session}}, &out);
+    assert_int_equal(out.n_records + out.n_effects, 0);
+    arena_release(&arena);
+}
+
 uint64_t world_hello(struct world *world, const char *name, uint64_t cpu_millis, const char *spawner, const struct known_attempt *known, size_t n)
 {
     struct resource_need capacity[] = {{"cpu", cpu_millis}, {"memory", UINT64_C(1) << 34}};
@@ -143,6 +153,7 @@ uint64_t world_hello(struct world *world, const char *name, uint64_t cpu_millis,
     };
     uint64_t session = ++world->next_session;
     world_step(world, &(struct event){.kind = EV_NODE_HELLO, .hello = {.session = session, .info = &info, .known = known, .n_known = n}});
+    world_welcomed(world, session);
     return session;
 }
 

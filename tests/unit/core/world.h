@@ -36,6 +36,8 @@ size_t world_count(const struct world *, enum record_kind);
 
 // A node with so much cpu; returns its session.
 uint64_t world_node(struct world *, const char *name, uint64_t cpu_millis);
+// The welcome of a session leaves. world_hello() lets it leave at once.
+void world_welcomed(struct world *, uint64_t session);
 uint64_t world_hello(struct world *, const char *name, uint64_t cpu_millis, const char *spawner, const struct known_attempt *known, size_t n);
 void world_report_end(struct world *, uint64_t session, uint64_t fence, enum outcome outcome, int exit_code);
 void world_report_start(struct world *, uint64_t session, uint64_t fence);
