@@ -1,6 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the command line refuses, and whether its sentence helps."""
 
+import pytest
+
+from cli_world import Fleet
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    fleet = Fleet(str(tmp_path_factory.mktemp("refusals")), agents=1)
+    yield fleet
+    fleet.stop()
+
+
 def test_more_errors_than_are_shown_are_counted(fleet, tmp_path):
     path = tmp_path / "many.yaml"
     path.write_text("name: bad\ncommand: [true]\ncommand: [false]\n" + "".join(f"zz{i}: 1\n" for i in range(250)))
