@@ -19,6 +19,7 @@ struct core;
 struct decision;
 struct job;
 struct job_trigger;
+struct tz;
 
 struct core_calendar {
     struct calendar calendar; // in the arena
@@ -81,6 +82,8 @@ void days_planned(struct core *, struct job *, const usec_t *left_out_usec);
 // An instant was decided; or those that are left out before the next one are told of.
 void days_fired(const struct core *, const struct job *, const struct rec_job_fired *);
 bool days_stale(const struct core *, const struct job *);
+// Why instants from first to last are left out, in words.
+const char *days_why(const struct trigger_days *, const struct tz *, struct arena *, usec_t first, usec_t last);
 bool day_rule_names(const struct day_rule *, const struct core_calendar *);
 
 void apply_calendar_put(struct core *, const struct record *);

@@ -83,9 +83,41 @@ static void look_missed(const struct job *job, usec_t wall_usec, struct arena *a
                                   had_run ? "its run ended before it began" : fire_outcome_name(why));
 }
 
-static size_t look(const struct job *job, usec_t wall_usec, struct arena *arena, struct condition_view *views)
+// The trigger whose calendars leave it nothing to come, when no other has anything; NULL: there is none.
+static const struct trigger_days *left_with_nothing(const struct core *core, const struct job *job)
+{
+    const struct trigger_days *found = NULL;
+    for (size_t i = 0; i < job->n_triggers && job->state == JOB_ACTIVE; i++) {
+        const struct trigger_days *days = days_of(core, job, i);
+        if (job->triggers[i].next_usec != USEC_NEVER)
+            return NULL;
+        if (days && days->left_out_usec != USEC_NEVER && !found)
+            found = days;
+    }
+    return found;
+}
+
+static const char *why_left_out(const struct trigger_days *days, struct arena *arena)
+{
+    return days_why(days, trigger_zone(days->job->triggers[days->trigger].rule), arena, days->left_out_usec, days->left_out_usec);
+}
+
+static void look_never(const struct core *core, const struct job *job, struct arena *arena, struct condition_view *views, size_t *n)
+{
+    const struct trigger_days *days = left_with_nothing(core, job);
+    if (!days)
+        return;
+    char when[40];
+    struct condition_view *view = add(job, arena, views, n, CONDITION_NEVER_DUE);
+    view->since_usec = days->rule->changed_usec;
+    view->nominal_usec = days->left_out_usec;
+    view->sentence = arena_printf(arena, "Every instant to come is left out, from %s on: %s.", time_format(when, days->left_out_usec), why_left_out(days, arena));
+}
+
+static size_t look(const struct core *core, const struct job *job, usec_t wall_usec, struct arena *arena, struct condition_view *views)
 {
     size_t n = 0;
+    look_never(core, job, arena, views, &n);
     if (job->paused)
         add(job, arena, views, &n, CONDITION_PAUSED)->sentence =
             arena_printf(arena, "%" PRIu32 " run%s in a row failed, so the job is held; `muster release %s` lets it go on.", job->failures,
@@ -103,7 +135,7 @@ void core_view_conditions(const struct core *core, usec_t wall_usec, struct aren
     const struct job *job = map_get(&core->jobs, view->job_id);
     must(job != NULL);
     struct condition_view *views = arena_array(arena, struct condition_view, CONDITIONS);
-    view->n_conditions = look(job, wall_usec, arena, views);
+    view->n_conditions = look(core, job, wall_usec, arena, views);
     view->conditions = views;
 }
 
@@ -126,7 +158,7 @@ size_t core_conditions(const struct core *core, uint64_t after, size_t max, usec
             *ret_after = at;
             break;
         }
-        n += look(job, wall_usec, arena, &views[n]);
+        n += look(core, job, wall_usec, arena, &views[n]);
         at = job->id;
     }
     *ret_views = views;
@@ -147,8 +179,14 @@ int core_why_job(const struct core *core, const char *namespace_name, const char
     *ret_why = (struct why_view){0};
     char when[40];
     usec_t next = USEC_NEVER;
-    for (size_t i = 0; i < job->n_triggers; i++)
+    const struct trigger_days *left_out = NULL; // what calendars leave out now
+    for (size_t i = 0; i < job->n_triggers; i++) {
+        const struct trigger_days *days = days_of(core, job, i);
         next = usec_min(next, job->triggers[i].next_usec);
+        if (days && days->left_out_usec <= wall_usec && !left_out)
+            left_out = days;
+    }
+    const struct trigger_days *nothing = left_with_nothing(core, job);
     if (job->paused) {
         say(ret_why, REASON_JOB_PAUSED,
             arena_printf(arena, "%" PRIu32 " run%s in a row failed (pause_after: %" PRIu32 "), so it is held until it is released or changed.", job->failures,
@@ -159,13 +197,18 @@ int core_why_job(const struct core *core, const char *namespace_name, const char
         const struct run *run = list_entry(list_last(&job->runs), struct run, in_job);
         ret_why->run_id = run->id;
         say(ret_why, REASON_NO_INSTANT, arena_printf(arena, "No instant is known before run %" PRIu64 " has ended.", run->id));
+    } else if (nothing) {
+        say(ret_why, REASON_CALENDARS,
+            arena_printf(arena, "Every instant to come is left out, from %s on: %s.", time_format(when, nothing->left_out_usec), why_left_out(nothing, arena)));
     } else if (next == USEC_NEVER) {
         say(ret_why, REASON_NO_INSTANT, job->n_triggers > 0 ? reason_sentence(REASON_NO_INSTANT) : "It has no schedule and starts by hand.");
     } else if (next <= wall_usec && catch_up_waits(job)) {
         say(ret_why, REASON_CATCHING_UP, arena_printf(arena, "It makes up for missed instants one by one; the next is that of %s.", time_format(when, next)));
     } else {
         ret_why->until_usec = next;
-        say(ret_why, REASON_NOT_DUE, arena_printf(arena, "It is due next at %s.", time_format(when, next)));
+        say(ret_why, REASON_NOT_DUE,
+            arena_printf(arena, "It is due next at %s%s%s.", time_format(when, next), left_out ? "; instants before that are left out: " : "",
+                         left_out ? why_left_out(left_out, arena) : ""));
     }
     return 0;
 }

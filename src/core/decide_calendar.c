@@ -14,7 +14,7 @@ enum { NAMED_MAX = 3 }; // jobs that a refusal names
 
 // "calendar holidays", or both reasons where those of the first and the last day differ. When a calendar has changed since, what it held is gone, and
 // all are named that the schedule names.
-static const char *why_text(const struct trigger_days *days, const struct tz *tz, struct arena *arena, usec_t first, usec_t last)
+const char *days_why(const struct trigger_days *days, const struct tz *tz, struct arena *arena, usec_t first, usec_t last)
 {
     const struct day_rule *rule = days->rule;
     const struct calendar *exclude[CALENDAR_NAMES_MAX], *include[CALENDAR_NAMES_MAX];
@@ -48,7 +48,7 @@ static void emit_left_out(struct decision *d, const struct trigger_days *days, u
                                           .n_missed = (uint64_t)n,
                                           .last_usec = last,
                                           .next_usec = trigger->next_usec,
-                                          .why = why_text(days, trigger_zone(trigger->rule), d->out->arena, first, last)}};
+                                          .why = days_why(days, trigger_zone(trigger->rule), d->out->arena, first, last)}};
     decide_emit(d, &record);
 }
 

@@ -55,7 +55,10 @@ def test_calendars(fleet, tmp_path):
     assert "is stored (version 3)" in fleet("calendar", "put", "holidays", "-", stdin="dates: []\n").err
     never = fleet("next", "rare")
     assert re.fullmatch(r"20\d\d-\d\d-\d\d and on  not in calendar holidays\n", never.out) and "its calendars leave out every instant to come" in never.err
+    assert "Every instant to come is left out" in fleet.ok("why", "rare")
+    assert [(c["name"], c["condition"]) for c in fleet.json("conditions")["conditions"]] == [("rare", "never_due")]
     fleet.ok("calendar", "put", "holidays", "-", stdin='{"dates": ["2999-01-01"]}')
+    assert fleet.json("conditions")["conditions"] == []
     assert fleet.json("next", "rare")["instants"] == ["2999-01-01T09:30:00.000Z"]
 
     # Every second of every day is left out: told of as going on, and as one row once it is over.

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/prng.h"
 #include "base/str.h"
 #include "codec/codec.h"
 #include "tests/unit/core/world.h"
@@ -88,6 +89,12 @@ static struct job_view job(struct world *w, const char *name)
     struct job_view view;
     assert_int_equal(core_view_job(w->core, "default", name, &w->lasting, &view), 0);
     return view;
+}
+
+static bool calendar_is_there(struct world *w, const char *name)
+{
+    struct calendar_view view;
+    return core_view_calendar(w->core, name, &w->lasting, &view) == 0;
 }
 
 // What was decided about the schedules of the world, as one text: "fired 12:00+0" and the like, one a line.
@@ -310,8 +317,25 @@ static void test_a_change_is_for_the_future(void **state)
     assert_int_equal(put_dates(&w, "workdays", NULL, 0), 0);
     assert_true(job(&w, "b").next_usec == USEC_NEVER);
     world_check_replay(&w);
+    // That is said wherever one looks; of the other job, what it waits for.
+    struct why_view why;
+    struct condition_view *conditions;
+    uint64_t after = 0;
+    assert_int_equal(core_why_job(w.core, "default", "b", w.wall, &w.lasting, &why), 0);
+    assert_int_equal(why.reason, REASON_CALENDARS);
+    assert_string_equal(why.sentence, "Every instant to come is left out, from 2023-11-19T12:00:00.000Z on: not in calendar workdays.");
+    assert_int_equal(core_conditions(w.core, 0, 10, w.wall, &w.lasting, &conditions, &after), 1);
+    assert_int_equal(conditions[0].condition, CONDITION_NEVER_DUE);
+    assert_string_equal(conditions[0].job_name, "b");
+    assert_int_equal(conditions[0].since_usec, w.wall);
+    assert_string_equal(conditions[0].sentence, why.sentence);
     assert_int_equal(put(&w, "workdays", 7, 7), 0);
     assert_int_equal(job(&w, "b").next_usec, AT(TODAY + 7, 43200));
+    assert_int_equal(core_conditions(w.core, 0, 10, w.wall, &w.lasting, &conditions, &after), 0);
+    pass_to(&w, AT(TODAY + 6, 50000), &told);
+    assert_int_equal(core_why_job(w.core, "default", "b", w.wall, &w.lasting, &why), 0);
+    assert_int_equal(why.reason, REASON_NOT_DUE);
+    assert_string_equal(why.sentence, "It is due next at 2023-11-21T12:00:00.000Z; instants before that are left out: not in calendar workdays.");
     world_check_replay(&w);
     buf_release(&told.text);
     world_release(&w);
@@ -354,6 +378,74 @@ static void test_a_change_reaches_many(void **state)
     world_release(&w);
 }
 
+// Thousands of random steps: every invariant holds after each, and the log and a snapshot give the same state. Each instant of one schedule is
+// accounted for once: it fired, it was skipped, or it was left out.
+static void test_random(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    struct prng prng;
+    prng_init(&prng, 20261123);
+    const char *const names[] = {"freeze", "holidays", "workdays"};
+    uint64_t n_told = 0, n_fired = 0;
+    usec_t first = 0, last = 0;
+    for (int step = 0; step < 3000; step++) {
+        struct calendar_dates dates[3];
+        size_t n = prng_below(&prng, 4);
+        int32_t day = (int32_t)(w.wall / USEC_PER_DAY) - 2;
+        for (size_t i = 0; i < n; i++) {
+            dates[i].first_day = day + (int32_t)prng_below(&prng, 3);
+            dates[i].last_day = dates[i].first_day + (int32_t)prng_below(&prng, 3);
+            dates[i].label = NULL;
+            day = dates[i].last_day + 2;
+        }
+        uint64_t roll = prng_below(&prng, 20);
+        const char *name = names[prng_below(&prng, 3)];
+        if (roll < 4) {
+            assert_int_equal(put_dates(&w, name, dates, n), 0);
+        } else if (roll < 5) {
+            (void)delete(&w, name);
+        } else if (roll < 7) {
+            struct job_spec *spec = cron_job(&w, prng_below(&prng, 2) ? "a" : "b", 1, 1 | UINT64_C(1) << prng_below(&prng, 60), (1u << 24) - 1);
+            spec->misfire = (enum misfire)prng_below(&prng, 3);
+            (void)apply(&w, with(spec, prng_below(&prng, 3) ? &names[prng_below(&prng, 3)] : NULL, prng_below(&prng, 4) ? NULL : &names[prng_below(&prng, 3)]));
+        } else if (roll < 9) {
+            const enum job_state to = prng_below(&prng, 3) ? JOB_ACTIVE : prng_below(&prng, 3) ? JOB_HELD : JOB_DELETED;
+            world_step(&w, &(struct event){.kind = EV_JOB_HOLD, .request = 1, .job_hold = {.namespace_name = "default", .name = prng_below(&prng, 2) ? "a" : "b", .to = to}});
+        } else {
+            usec_t pass = prng_below(&prng, 10) ? (usec_t)prng_below(&prng, 3 * USEC_PER_HOUR) : (usec_t)prng_below(&prng, 9 * USEC_PER_DAY);
+            w.wall += pass;
+            w.mono += pass;
+            world_step(&w, &(struct event){.kind = EV_TICK});
+        }
+        if (first == 0 && step > 20 && calendar_is_there(&w, "holidays")) {
+            // This one is never changed, so that all its instants must be told of.
+            struct job_spec *fixed = with(cron_job(&w, "fixed", 1, 1 | UINT64_C(1) << 30, (1u << 24) - 1), holidays, NULL);
+            fixed->misfire = MISFIRE_SKIP;
+            fixed->overlap = OVERLAP_FORBID;
+            if (apply(&w, fixed) == 0)
+                first = w.wall;
+        }
+        for (size_t i = 0; i < w.out.n_records; i++) {
+            const struct rec_job_fired *rec = &w.out.record[i]->job_fired;
+            if (w.out.record[i]->kind != REC_JOB_FIRED || first == 0 || rec->job_id != job(&w, "fixed").job_id)
+                continue;
+            bool range = rec->outcome == FIRE_SKIPPED_MISFIRE || rec->outcome == FIRE_SKIPPED_CALENDAR;
+            n_told += rec->n_missed + !range;
+            n_fired++;
+            usec_t upto = rec->last_usec > rec->nominal_usec ? rec->last_usec : rec->nominal_usec;
+            last = upto > last ? upto : last;
+        }
+        if (step % 300 == 299)
+            world_check_replay(&w);
+    }
+    // Half-hours from the first to the last that was told of.
+    assert_true(n_fired > 100);
+    assert_int_equal(n_told, last / (30 * USEC_PER_MIN) - first / (30 * USEC_PER_MIN));
+    world_release(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_what_never_fires_is_refused),
         cmocka_unit_test(test_a_change_is_for_the_future),
         cmocka_unit_test(test_a_change_reaches_many),
+        cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

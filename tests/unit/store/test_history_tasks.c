@@ -344,7 +344,8 @@ static void test_fires(void **state)
             record->job_fired = (struct rec_job_fired){.job_id = 3,
                                                        .trigger = trigger,
                                                        .nominal_usec = START_USEC + (usec_t)i * 60 * USEC_PER_SEC,
-                                                       .outcome = i % 2 ? FIRE_STARTED : FIRE_SKIPPED_MISFIRE,
+                                                       .outcome = i % 2 ? FIRE_STARTED : i % 4 ? FIRE_SKIPPED_MISFIRE : FIRE_SKIPPED_CALENDAR,
+                                                       .why = i % 4 ? NULL : "calendar holidays",
                                                        .run_id = i % 2 ? i : 0,
                                                        .n_missed = i % 2 ? 0 : (uint32_t)i};
         }
@@ -362,7 +363,11 @@ static void test_fires(void **state)
             uint64_t number = (uint64_t)(fires[i].nominal_usec - START_USEC) / (60 * USEC_PER_SEC);
             assert_int_equal(fires[i].run_id, number % 2 ? number : 0);
             assert_int_equal(fires[i].n_missed, number % 2 ? 0 : number);
-            assert_int_equal(fires[i].outcome, number % 2 ? FIRE_STARTED : FIRE_SKIPPED_MISFIRE);
+            assert_int_equal(fires[i].outcome, number % 2 ? FIRE_STARTED : number % 4 ? FIRE_SKIPPED_MISFIRE : FIRE_SKIPPED_CALENDAR);
+            if (number % 4 == 0)
+                assert_string_equal(fires[i].why, "calendar holidays");
+            else
+                assert_null(fires[i].why);
             last = fires[i];
             seen++;
         }
