@@ -251,6 +251,34 @@ static void test_a_pause_forgets_no_instant(void **state)
     world_release(&w);
 }
 
+// A snapshot keeps what conditions are told from.
+static void test_conditions_survive_a_restart(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    usec_t begin = w.wall;
+    uint64_t session = world_node(&w, "n1", 4000);
+    struct job_spec *frail = every(&w, "frail", 100 * USEC_PER_DAY);
+    frail->pause_after = 1;
+    assert_int_equal(apply(&w, frail), 0);
+    start(&w, "frail");
+    end_run(&w, session, 1);
+    struct job_spec *spec = every(&w, "tick", USEC_PER_HOUR);
+    spec->late_after_usec = 5 * USEC_PER_MIN;
+    spec->misfire = MISFIRE_SKIP;
+    assert_int_equal(apply(&w, spec), 0);
+    w.wall += USEC_PER_HOUR + 10 * USEC_PER_MIN;
+    world_step(&w, &(struct event){.kind = EV_TICK});
+    for (int i = 0; i < 2; i++) {
+        only(&w, "tick", CONDITION_DID_NOT_RUN, begin + USEC_PER_HOUR + 5 * USEC_PER_MIN);
+        assert_non_null(strstr(look(&w, "tick").conditions[0].sentence, "skipped_misfire"));
+        only(&w, "frail", CONDITION_PAUSED, 0);
+        world_restart(&w);
+    }
+    world_release(&w);
+}
+
 static void test_pages_of_conditions(void **state)
 {
     (void)state;
@@ -319,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_an_older_run_clears_nothing_newer),
         cmocka_unit_test(test_paused_says_so_and_goes_on),
         cmocka_unit_test(test_a_pause_forgets_no_instant),
+        cmocka_unit_test(test_conditions_survive_a_restart),
         cmocka_unit_test(test_pages_of_conditions),
         cmocka_unit_test(test_why_a_job_does_not_fire),
     };

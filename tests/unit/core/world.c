@@ -226,6 +226,30 @@ static int load_item(void *context, const struct snapshot_item *item)
     return 0;
 }
 
+static struct core *load(const struct world *world, const struct buf *snapshot)
+{
+    struct core *core = new_core(&world->limits);
+    struct err err = {0};
+    if (snapshot_unpack((struct bytes){(const uint8_t *)snapshot->data, snapshot->len}, load_item, core, &err) < 0)
+        fail_msg("%s", err.text);
+    core_load_done(core);
+    core_check(core);
+    return core;
+}
+
+void world_restart(struct world *world)
+{
+    struct buf snapshot;
+    buf_init(&snapshot);
+    world_snapshot(world->core, &snapshot);
+    struct core *core = load(world, &snapshot);
+    buf_release(&snapshot);
+    uint64_t epoch = core_epoch(world->core) + 1;
+    core_free(world->core);
+    world->core = core;
+    world_step(world, &(struct event){.kind = EV_LEAD, .lead = {.epoch = epoch, .server = "s2", .version = "test"}});
+}
+
 // The log alone, and a snapshot alone, must both give the state that the live core has.
 void world_check_replay(const struct world *world)
 {
@@ -240,12 +264,7 @@ void world_check_replay(const struct world *world)
     core_free(core);
     assert_int_equal(live.len, replayed.len);
     assert_memory_equal(live.data, replayed.data, live.len);
-    core = new_core(&world->limits);
-    struct err err = {0};
-    if (snapshot_unpack((struct bytes){(const uint8_t *)live.data, live.len}, load_item, core, &err) < 0)
-        fail_msg("%s", err.text);
-    core_load_done(core);
-    core_check(core);
+    core = load(world, &live);
     world_snapshot(core, &loaded);
     core_free(core);
     assert_int_equal(live.len, loaded.len);

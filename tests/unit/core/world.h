@@ -49,3 +49,5 @@ struct run_view world_run(struct world *, uint64_t run_id);
 void world_snapshot(const struct core *, struct buf *);
 struct core *world_replay(const struct world *);
 void world_check_replay(const struct world *);
+// Another leader goes on from a snapshot: what that forgets is gone. Sessions of nodes are, too.
+void world_restart(struct world *);
