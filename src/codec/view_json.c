@@ -242,6 +242,10 @@ void view_json_job(struct buf *out, const struct job_view *view, const struct jo
         buf_adds(&text, trigger->text != NULL ? trigger->text : "");
         if (trigger->kind == TRIGGER_CRON && strcmp(trigger->zone, "UTC") != 0)
             buf_printf(&text, " %s", trigger->zone);
+        for (uint32_t k = 0; k < trigger->n_include; k++)
+            buf_printf(&text, "%s%s", k > 0 ? ", " : " only on ", trigger->include[k]);
+        for (uint32_t k = 0; k < trigger->n_exclude; k++)
+            buf_printf(&text, "%s%s", k > 0 ? ", " : " but not on ", trigger->exclude[k]);
         json_put_text(&json, NULL, text.data);
         buf_release(&text);
     }

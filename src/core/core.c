@@ -206,7 +206,8 @@ void core_stats(const struct core *core, struct core_stats *ret_stats)
         .classes_parked = list_len(&core->parked_classes),
         .specs = core->n_specs,
         .bytes = pool_bytes(&core->run_pool) + pool_bytes(&core->task_pool) + map_bytes(&core->runs) + map_bytes(&core->tasks) +
-                 map_bytes(&core->fences) + map_bytes(&core->specs_by_hash) + core->blob_bytes,
+                 map_bytes(&core->fences) + map_bytes(&core->specs_by_hash) + core->blob_bytes +
+                 map_bytes(&core->calendars.by_trigger) + map_len(&core->calendars.by_trigger) * sizeof(struct trigger_days),
     };
     memcpy(ret_stats->runs_in, core->n_runs_in, sizeof(ret_stats->runs_in));
 }

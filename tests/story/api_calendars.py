@@ -36,6 +36,7 @@ def test_calendars(server):
     assert server.post("/v1/jobs", {**job, "schedule": {**job["schedule"], "exclude": ["off", "nowhere"]}}).code == "invalid"
     assert server.post("/v1/jobs", job).status == 201
     assert server.get("/v1/calendars/off").json["jobs"] == ["default/holidays"]
+    assert server.get("/v1/jobs/default/holidays").json["schedules"] == ["0 12 * * * but not on off"]
     refused = server.ask("DELETE", "/v1/calendars/off")
     assert refused.code == "conflict" and "default/holidays" in refused.json["error"]["message"]
     coming = server.get("/v1/jobs/default/holidays/next?n=2&from=2999-12-23T00:00:00Z").json
