@@ -33,6 +33,9 @@ int instant_arg(const char *option, const char *text, bool ahead, char ret[stati
 // The filters of lists of runs, from the options of ps, history and export.
 int runs_query(const struct cli *, struct buf *path, struct err *err);
 
+// The values given with --param, by name.
+int params_arg(struct cli *, json_t **ret, struct err *err);
+
 // Fields of an answer; NULL objects and fields are allowed everywhere.
 const char *answer_text(const json_t *, const char *key);  // NULL when absent or no string
 int64_t answer_number(const json_t *, const char *key);    // 0 when absent

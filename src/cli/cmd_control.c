@@ -80,8 +80,27 @@ static int any_cancel(struct cli *cli, const char *word, const void *how, struct
     return word_is_run(word) ? run_cancel(cli, word, err) : job_cancel(cli, word, err);
 }
 
+static int backfill_cancel(struct cli *cli, struct err *err)
+{
+    int64_t id = 0;
+    json_t *answer = NULL;
+    int rc = args_words(cli->args, 0, 0, err);
+    if (rc == 0)
+        rc = args_number(cli->args, OPT_BACKFILL, 0, 1, INT64_MAX, &id, err);
+    if (rc == 0)
+        rc = cli_client(cli, err);
+    if (rc == 0)
+        rc = client_post(cli->client, NULL, &answer, err, "/v1/backfills/%lld/cancel", (long long)id);
+    if (rc == 0)
+        cli_remark(cli, "backfill %lld is cancelled; runs of it that are being stopped: %lld", (long long)id, (long long)answer_number(answer, "cancelled"));
+    json_decref(answer);
+    return rc;
+}
+
 int cmd_cancel(struct cli *cli, struct err *err)
 {
+    if (args_has(cli->args, OPT_BACKFILL))
+        return backfill_cancel(cli, err);
     return each_word(cli, any_cancel, NULL, err);
 }
 

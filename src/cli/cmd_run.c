@@ -131,8 +131,7 @@ int cmd_rerun(struct cli *cli, struct err *err)
     return rc < 0 ? rc : begun(cli, answer, err);
 }
 
-// {"params": {...}} of the values given with --param; left empty without any.
-static int params_body(struct cli *cli, struct buf *ret, struct err *err)
+int params_arg(struct cli *cli, json_t **ret, struct err *err)
 {
     json_t *params = json_object();
     size_t cursor = 0;
@@ -150,6 +149,18 @@ static int params_body(struct cli *cli, struct buf *ret, struct err *err)
         else if (json_object_set_new(params, name.data, json_string(equals + 1)) < 0)
             rc = err_set(err, ERR_INVALID, "--param: the value of '%.60s' is not UTF-8", name.data);
     }
+    if (rc < 0)
+        json_decref(params);
+    else
+        *ret = params;
+    return rc;
+}
+
+// {"params": {...}} of the values given with --param; left empty without any.
+static int params_body(struct cli *cli, struct buf *ret, struct err *err)
+{
+    json_t *params = NULL;
+    int rc = params_arg(cli, &params, err);
     if (rc == 0 && json_object_size(params) > 0) {
         char *dump = json_dumps(params, JSON_COMPACT);
         buf_printf(ret, "{\"params\":%s}", dump);

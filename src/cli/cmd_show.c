@@ -114,6 +114,8 @@ static void run_show(const json_t *run)
         field("took", COLOUR_NONE, "%s", text_between(took, answer_text(run, "started_at"), answer_text(run, "ended_at"), clock_wall_usec()));
     if (answer_number(run, "rerun_of") > 0)
         field("rerun of", COLOUR_NONE, "%lld", (long long)answer_number(run, "rerun_of"));
+    if (answer_number(run, "backfill_id") > 0)
+        field("backfill", COLOUR_NONE, "%lld", (long long)answer_number(run, "backfill_id"));
     pairs_show(run, "params");
     pairs_show(run, "labels");
 }

@@ -165,6 +165,7 @@ static const struct state_row state_rows[] = {
 #define TASK_STATE(NAME, text, terminal, next, sentence) {"task", text, sentence},
 #define NODE_STATE(NAME, text, terminal, next, sentence) {"node", text, sentence},
 #define JOB_STATE(NAME, text, terminal, next, sentence) {"job", text, sentence},
+#define BACKFILL_STATE(NAME, text, terminal, next, sentence) {"backfill", text, sentence},
 #define OUTCOME(NAME, text, good, may_have_started, sentence) {"outcome of an attempt", text, sentence},
 #define REASON(NAME, text, sentence) {"reason for waiting", text, sentence},
 #define CONDITION(NAME, text, sentence) {"condition of a job", text, sentence},

@@ -27,6 +27,9 @@ union body {
     Muster__CalendarPut calendar_put;
     Muster__CalendarDeleted calendar_deleted;
     Muster__JobRescheduled job_rescheduled;
+    Muster__BackfillBegan backfill_began;
+    Muster__BackfillFired backfill_fired;
+    Muster__BackfillEnded backfill_ended;
 };
 
 static void pack_epoch_began(Muster__EpochBegan *m, const struct rec_epoch_began *r)
@@ -94,6 +97,7 @@ static void pack_run_submitted(Muster__RunSubmitted *m, const struct rec_run_sub
     m->work_hash = r->work_hash;
     m->submitted_by = pb_text(r->submitted_by);
     m->params = pb_bytes(r->params);
+    m->backfill_id = r->backfill_id;
     m->eligible = r->eligible;
     m->held = r->held;
 }
@@ -254,6 +258,41 @@ static void pack_job_rescheduled(Muster__JobRescheduled *m, const struct rec_job
     m->left_out_usec = (int64_t *)r->left_out_usec;
 }
 
+static void pack_backfill_began(struct arena *arena, Muster__BackfillBegan *m, const struct rec_backfill_began *r)
+{
+    muster__backfill_began__init(m);
+    m->backfill_id = r->backfill_id;
+    m->job_id = r->job_id;
+    m->from_usec = r->from_usec;
+    m->to_usec = r->to_usec;
+    m->reverse = r->reverse;
+    m->again = r->again;
+    m->parallel_max = r->parallel_max;
+    m->n_total = r->n_total;
+    m->covered = spans_pack(arena, &m->n_covered, r->covered, r->n_covered);
+    m->params = pb_bytes(r->params);
+    m->key = pb_text(r->key);
+    m->forget_id = r->forget_id;
+}
+
+static void pack_backfill_fired(Muster__BackfillFired *m, const struct rec_backfill_fired *r)
+{
+    muster__backfill_fired__init(m);
+    m->backfill_id = r->backfill_id;
+    m->job_id = r->job_id;
+    m->trigger = r->trigger;
+    m->nominal_usec = r->nominal_usec;
+    m->run_id = r->run_id;
+}
+
+static void pack_backfill_ended(Muster__BackfillEnded *m, const struct rec_backfill_ended *r)
+{
+    must((unsigned)r->to < BACKFILL_STATES);
+    muster__backfill_ended__init(m);
+    m->backfill_id = r->backfill_id;
+    m->to = (Muster__BackfillState)r->to;
+}
+
 static void pack_body(struct arena *arena, union body *b, const struct record *r)
 {
     switch (r->kind) {
@@ -299,6 +338,12 @@ static void pack_body(struct arena *arena, union body *b, const struct record *r
         return pack_calendar_deleted(&b->calendar_deleted, &r->calendar_deleted);
     case REC_JOB_RESCHEDULED:
         return pack_job_rescheduled(&b->job_rescheduled, &r->job_rescheduled);
+    case REC_BACKFILL_BEGAN:
+        return pack_backfill_began(arena, &b->backfill_began, &r->backfill_began);
+    case REC_BACKFILL_FIRED:
+        return pack_backfill_fired(&b->backfill_fired, &r->backfill_fired);
+    case REC_BACKFILL_ENDED:
+        return pack_backfill_ended(&b->backfill_ended, &r->backfill_ended);
     case REC_KINDS:
         break;
     }

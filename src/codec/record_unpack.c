@@ -75,6 +75,7 @@ static int unpack_run_submitted(struct unpacker *u, const Muster__RunSubmitted *
         .work_hash = m->work_hash,
         .submitted_by = text_or_null(m->submitted_by),
         .params = bytes_from_pb(m->params),
+        .backfill_id = m->backfill_id,
         .eligible = m->eligible != 0,
         .held = m->held != 0,
     };
@@ -243,6 +244,38 @@ static int unpack_job_rescheduled(struct unpacker *u, const Muster__JobReschedul
     return unpack_left_out(u, m->left_out_usec, m->n_left_out_usec, m->n_next_usec, &r->left_out_usec);
 }
 
+static int unpack_backfill_began(struct unpacker *u, const Muster__BackfillBegan *m, struct rec_backfill_began *r)
+{
+    *r = (struct rec_backfill_began){
+        .backfill_id = m->backfill_id,
+        .job_id = m->job_id,
+        .from_usec = m->from_usec,
+        .to_usec = m->to_usec,
+        .reverse = m->reverse != 0,
+        .again = m->again != 0,
+        .parallel_max = m->parallel_max,
+        .n_total = m->n_total,
+        .params = bytes_from_pb(m->params),
+        .key = text_or_null(m->key),
+        .forget_id = m->forget_id,
+    };
+    return spans_unpack(u, m->covered, m->n_covered, &r->covered, &r->n_covered);
+}
+
+static int unpack_backfill_fired(struct unpacker *u, const Muster__BackfillFired *m, struct rec_backfill_fired *r)
+{
+    *r = (struct rec_backfill_fired){
+        .backfill_id = m->backfill_id, .job_id = m->job_id, .trigger = m->trigger, .nominal_usec = m->nominal_usec, .run_id = m->run_id};
+    return 0;
+}
+
+static int unpack_backfill_ended(struct unpacker *u, const Muster__BackfillEnded *m, struct rec_backfill_ended *r)
+{
+    r->backfill_id = m->backfill_id;
+    r->to = (enum backfill_state)m->to;
+    return enum_check(u, "backfill state", m->to, BACKFILL_STATES);
+}
+
 static int unpack_body(struct unpacker *u, const Muster__Record *m, struct record *r)
 {
     switch (r->kind) {
@@ -288,6 +321,12 @@ static int unpack_body(struct unpacker *u, const Muster__Record *m, struct recor
         return unpack_calendar_deleted(u, m->calendar_deleted, &r->calendar_deleted);
     case REC_JOB_RESCHEDULED:
         return unpack_job_rescheduled(u, m->job_rescheduled, &r->job_rescheduled);
+    case REC_BACKFILL_BEGAN:
+        return unpack_backfill_began(u, m->backfill_began, &r->backfill_began);
+    case REC_BACKFILL_FIRED:
+        return unpack_backfill_fired(u, m->backfill_fired, &r->backfill_fired);
+    case REC_BACKFILL_ENDED:
+        return unpack_backfill_ended(u, m->backfill_ended, &r->backfill_ended);
     case REC_KINDS:
         break;
     }

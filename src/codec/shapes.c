@@ -273,3 +273,29 @@ int known_attempts_unpack(struct unpacker *u, const Muster__KnownAttempts *m, co
     *ret_n = n;
     return 0;
 }
+
+int64_t *spans_pack(struct arena *arena, size_t *ret_len, const struct instant_span *spans, size_t n)
+{
+    usec_t *numbers = arena_array(arena, usec_t, 2 * n);
+    for (size_t i = 0; i < n; i++) {
+        numbers[2 * i] = spans[i].first_usec;
+        numbers[2 * i + 1] = spans[i].last_usec;
+    }
+    return column64_pack(arena, ret_len, numbers, sizeof(*numbers), 2 * n, COLUMN_KEY);
+}
+
+int spans_unpack(struct unpacker *u, int64_t *column, size_t len, const struct instant_span **ret_spans, size_t *ret_n)
+{
+    if (len % 2 != 0)
+        return unpack_bad(u, "a stretch of instants has no end");
+    const uint64_t *numbers = key64_unpack(column, len);
+    struct instant_span *spans = arena_array(u->arena, struct instant_span, len / 2);
+    for (size_t i = 0; i < len / 2; i++) {
+        spans[i] = (struct instant_span){(usec_t)numbers[2 * i], (usec_t)numbers[2 * i + 1]};
+        if (spans[i].first_usec > spans[i].last_usec || (i > 0 && spans[i].first_usec <= spans[i - 1].last_usec))
+            return unpack_bad(u, "its stretches of instants do not ascend");
+    }
+    *ret_spans = spans;
+    *ret_n = len / 2;
+    return 0;
+}

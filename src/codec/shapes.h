@@ -27,5 +27,10 @@ void known_attempts_pack(struct arena *, Muster__KnownAttempts *, const struct k
 int known_attempts_unpack(struct unpacker *, const Muster__KnownAttempts *from, const struct known_attempt **ret_known,
                           size_t *ret_n);
 
+// Stretches of instants as numbers in pairs, steps.
+int64_t *spans_pack(struct arena *, size_t *ret_len, const struct instant_span *, size_t n);
+// Fails unless they ascend without overlap.
+int spans_unpack(struct unpacker *, int64_t *column, size_t len, const struct instant_span **ret_spans, size_t *ret_n);
+
 // Fails when there are more entries than one message may have.
 int entries_check(struct unpacker *, size_t n);

@@ -19,6 +19,7 @@ union body {
     Muster__SnapTask task;
     Muster__SnapKey key;
     Muster__SnapCalendar calendar;
+    Muster__SnapBackfill backfill;
 };
 
 void snapshot_begin(struct buf *buf)
@@ -47,6 +48,7 @@ static void pack_head(Muster__SnapHead *m, const struct snap_head *s)
     m->next_job = s->next_job;
     m->next_fence = s->next_fence;
     m->next_node = s->next_node;
+    m->next_backfill = s->next_backfill;
 }
 
 static void pack_job(Muster__SnapJob *m, const struct snap_job *s)
@@ -110,6 +112,7 @@ static void pack_run(struct arena *arena, Muster__SnapRun *m, const struct snap_
     m->ended_usec = s->ended_usec;
     m->nominal_usec = s->nominal_usec;
     m->params = pb_bytes(s->params);
+    m->backfill_id = s->backfill_id;
     m->cursor = s->cursor;
     m->n_succeeded = s->n_succeeded;
     m->n_failed = s->n_failed;
@@ -163,6 +166,33 @@ static void pack_calendar(struct arena *arena, Muster__SnapCalendar *m, const st
     m->put_seq = s->put_seq;
 }
 
+static void pack_backfill(struct arena *arena, Muster__SnapBackfill *m, const struct snap_backfill *s)
+{
+    must((unsigned)s->state < BACKFILL_STATES);
+    muster__snap_backfill__init(m);
+    m->backfill_id = s->backfill_id;
+    m->job_id = s->job_id;
+    m->job_name = pb_text(s->job_name);
+    m->from_usec = s->from_usec;
+    m->to_usec = s->to_usec;
+    m->reverse = s->reverse;
+    m->again = s->again;
+    m->parallel_max = s->parallel_max;
+    m->state = (Muster__BackfillState)s->state;
+    m->done_usec = s->done_usec;
+    m->done_trigger = s->done_trigger;
+    m->n_total = s->n_total;
+    m->n_fired = s->n_fired;
+    m->n_succeeded = s->n_succeeded;
+    m->n_unsuccessful = s->n_unsuccessful;
+    m->began_usec = s->began_usec;
+    m->ended_usec = s->ended_usec;
+    m->covered = spans_pack(arena, &m->n_covered, s->covered, s->n_covered);
+    m->params = pb_bytes(s->params);
+    m->key = pb_text(s->key);
+    m->by = pb_text(s->by);
+}
+
 void snapshot_item_pack(struct buf *buf, const struct snapshot_item *item)
 {
     must(buf != NULL && item != NULL);
@@ -195,6 +225,9 @@ void snapshot_item_pack(struct buf *buf, const struct snapshot_item *item)
         break;
     case SNAP_CALENDAR:
         pack_calendar(&arena, &body.calendar, &item->calendar);
+        break;
+    case SNAP_BACKFILL:
+        pack_backfill(&arena, &body.backfill, &item->backfill);
         break;
     case SNAP_KINDS:
         unreachable();

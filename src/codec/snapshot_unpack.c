@@ -20,6 +20,7 @@ static int unpack_head(struct unpacker *u, const Muster__SnapHead *m, struct sna
         .next_job = m->next_job,
         .next_fence = m->next_fence,
         .next_node = m->next_node,
+        .next_backfill = m->next_backfill > 0 ? m->next_backfill : 1,
     };
     return 0;
 }
@@ -93,6 +94,7 @@ static int unpack_run(struct unpacker *u, const Muster__SnapRun *m, struct snap_
         .ended_usec = m->ended_usec,
         .nominal_usec = m->nominal_usec,
         .params = bytes_from_pb(m->params),
+        .backfill_id = m->backfill_id,
         .cursor = m->cursor,
         .n_succeeded = m->n_succeeded,
         .n_failed = m->n_failed,
@@ -150,6 +152,34 @@ static int unpack_calendar(struct unpacker *u, const Muster__SnapCalendar *m, st
     return m->version == 0 ? unpack_bad(u, "a calendar has the version 0") : calendar_unpack(u, m->calendar, &s->calendar);
 }
 
+static int unpack_backfill(struct unpacker *u, const Muster__SnapBackfill *m, struct snap_backfill *s)
+{
+    *s = (struct snap_backfill){
+        .backfill_id = m->backfill_id,
+        .job_id = m->job_id,
+        .job_name = m->job_name,
+        .from_usec = m->from_usec,
+        .to_usec = m->to_usec,
+        .reverse = m->reverse != 0,
+        .again = m->again != 0,
+        .parallel_max = m->parallel_max,
+        .state = (enum backfill_state)m->state,
+        .done_usec = m->done_usec,
+        .done_trigger = m->done_trigger,
+        .n_total = m->n_total,
+        .n_fired = m->n_fired,
+        .n_succeeded = m->n_succeeded,
+        .n_unsuccessful = m->n_unsuccessful,
+        .began_usec = m->began_usec,
+        .ended_usec = m->ended_usec,
+        .params = bytes_from_pb(m->params),
+        .key = text_or_null(m->key),
+        .by = text_or_null(m->by),
+    };
+    int rc = enum_check(u, "backfill state", m->state, BACKFILL_STATES);
+    return rc < 0 ? rc : spans_unpack(u, m->covered, m->n_covered, &s->covered, &s->n_covered);
+}
+
 static int unpack_body(struct unpacker *u, const Muster__SnapshotItem *m, struct snapshot_item *item)
 {
     switch (item->kind) {
@@ -169,6 +199,8 @@ static int unpack_body(struct unpacker *u, const Muster__SnapshotItem *m, struct
         return unpack_key(u, m->key, &item->key);
     case SNAP_CALENDAR:
         return unpack_calendar(u, m->calendar, &item->calendar);
+    case SNAP_BACKFILL:
+        return unpack_backfill(u, m->backfill, &item->backfill);
     case SNAP_KINDS:
         break;
     }

@@ -76,6 +76,7 @@ void view_json_run(struct buf *out, const struct run_view *view, const struct jo
     json_put_time(&json, "ended_at", view->ended_usec);
     json_put_time(&json, "nominal_at", view->nominal_usec);
     json_put_id(&json, "rerun_of", view->rerun_of);
+    json_put_id(&json, "backfill_id", view->backfill_id);
     json_put_text(&json, "queue", view->queue);
     json_put_i64(&json, "priority", view->priority);
     json_put_text(&json, "submitted_by", view->submitted_by);
@@ -293,6 +294,37 @@ void view_json_calendar(struct json_put *json, const struct calendar_view *view,
         put_dates(json, &view->calendar);
     }
     json_put_close(json, '}');
+}
+
+void view_json_backfill(struct buf *out, const struct backfill_view *view)
+{
+    must(view != NULL);
+    struct json_put json;
+    json_put_begin(&json, out);
+    json_put_open(&json, NULL, '{');
+    json_put_u64(&json, "backfill_id", view->backfill_id);
+    json_put_text(&json, "namespace", view->namespace_name);
+    json_put_text(&json, "job", view->job_name);
+    json_put_text(&json, "state", backfill_state_name(view->state));
+    json_put_bool(&json, "held", view->held);
+    json_put_time(&json, "from", view->from_usec);
+    json_put_time(&json, "to", view->to_usec);
+    json_put_bool(&json, "reverse", view->reverse);
+    json_put_bool(&json, "again", view->again);
+    json_put_u64(&json, "max_parallel", view->parallel_max);
+    put_params(&json, view->params);
+    json_put_open(&json, "instants", '{');
+    json_put_u64(&json, "total", view->n_total);
+    json_put_u64(&json, "started", view->n_fired);
+    json_put_u64(&json, "active", view->n_active);
+    json_put_u64(&json, "succeeded", view->n_succeeded);
+    json_put_u64(&json, "unsuccessful", view->n_unsuccessful);
+    json_put_close(&json, '}');
+    json_put_time(&json, "at_instant", view->done_usec);
+    json_put_time(&json, "began_at", view->began_usec);
+    json_put_time(&json, "ended_at", view->ended_usec);
+    json_put_text(&json, "submitted_by", view->by);
+    json_put_close(&json, '}');
 }
 
 void view_json_why(struct buf *out, const struct why_view *view)

@@ -24,6 +24,7 @@ void view_json_calendar(struct json_put *json, const struct calendar_view *view,
 void view_json_why_job(struct buf *, const struct why_view *, const struct condition_view *, size_t n);
 // {"conditions": [...], "next_after": id or null}
 void view_json_conditions(struct buf *, const struct condition_view *, size_t n, uint64_t next_after);
+void view_json_backfill(struct buf *out, const struct backfill_view *view);
 void view_json_why(struct buf *out, const struct why_view *view);
 
 // A spec in the form of a job file; what has its default is left out. Parsing it again as SPEC_JOB gives the same spec.

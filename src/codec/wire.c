@@ -145,6 +145,7 @@ static void pack_start(struct arena *arena, Muster__Start *m, const struct fx_st
     m->n_tasks = column32_pack(arena, &m->n_n_tasks, &fx->order->n_tasks, stride_bytes, fx->n, COLUMN_PLAIN);
     m->job_id = column64_pack(arena, &m->n_job_id, &fx->order->job_id, stride_bytes, fx->n, COLUMN_STEPS);
     m->nominal_usec = column64_pack(arena, &m->n_nominal_usec, &fx->order->nominal_usec, stride_bytes, fx->n, COLUMN_STEPS);
+    m->backfill_id = column64_pack(arena, &m->n_backfill_id, &fx->order->backfill_id, stride_bytes, fx->n, COLUMN_STEPS);
     pack_specs(arena, m, fx->order, fx->n);
     pack_params(arena, m, fx->order, fx->n);
 }

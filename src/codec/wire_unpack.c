@@ -128,6 +128,7 @@ static int unpack_start(struct unpacker *u, const Muster__Start *m, struct fx_st
     UNPACK(32, n_tasks, COLUMN_PLAIN);
     UNPACK(64, job_id, COLUMN_STEPS);
     UNPACK(64, nominal_usec, COLUMN_STEPS);
+    UNPACK(64, backfill_id, COLUMN_STEPS);
 #undef UNPACK
     rc = rc < 0 ? rc : unpack_specs(u, m, order, n);
     return rc < 0 ? rc : unpack_params(u, m, order, n);

@@ -34,6 +34,9 @@ static apply_function *const functions[REC_KINDS] = {
     [REC_CALENDAR_PUT] = apply_calendar_put,
     [REC_CALENDAR_DELETED] = apply_calendar_deleted,
     [REC_JOB_RESCHEDULED] = apply_job_rescheduled,
+    [REC_BACKFILL_BEGAN] = apply_backfill_began,
+    [REC_BACKFILL_FIRED] = apply_backfill_fired,
+    [REC_BACKFILL_ENDED] = apply_backfill_ended,
 };
 
 void core_apply(struct core *core, const struct record *record)

@@ -98,6 +98,7 @@ void apply_job(struct core *core, const struct record *record)
     job_set_triggers(core, job, rec->spec, rec->next_usec);
     days_attach(core, job, rec->spec, rec->left_out_usec, NULL);
     job_arm(core, job);
+    backfills_wake_job(core, job->id);
 }
 
 static void job_delete(struct core *core, struct job *job)
@@ -139,6 +140,7 @@ void apply_job_state(struct core *core, const struct record *record)
         for (size_t i = 0; i < rec->n_next; i++)
             job->triggers[i].next_usec = rec->next_usec[i];
         days_planned(core, job, rec->left_out_usec);
+        backfills_wake_job(core, job->id);
     }
     job_arm(core, job);
 }

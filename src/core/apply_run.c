@@ -81,7 +81,7 @@ void run_join_job(struct run *run, struct job *job)
 
 bool job_fires_wait(const struct job *job)
 {
-    return job->n_active > 0 && (job->overlap == OVERLAP_QUEUE || job->overlap == OVERLAP_QUEUE_ALL || job->overlap == OVERLAP_REPLACE);
+    return job->n_active > 0 && job->overlap != OVERLAP_ALLOW;
 }
 
 // The run waits for every run of its job that has not ended, however that ends.
@@ -149,6 +149,9 @@ void apply_run_submitted(struct core *core, const struct record *record)
     run->submitted_usec = record->at_usec;
     run->submitted_by = rec->submitted_by ? mem_strdup(rec->submitted_by) : NULL;
     run_set_params(core, run, rec->params);
+    run->backfill_id = rec->backfill_id;
+    if (run->backfill_id != 0)
+        backfill_run_joins(core, run);
     core->n_runs_live++;
     core->n_runs_in[run->state]++;
     core->n_waiting_tasks += run_n_tasks(run);
@@ -320,7 +323,10 @@ void apply_run_ended(struct core *core, const struct record *record)
         if (run->started_usec == 0 && run->nominal_usec != 0)
             job_missed(job, run->nominal_usec, FIRE_STARTED);
         job_run_ended(core, job, record->at_usec);
+        backfills_wake_job(core, job->id);
     }
+    if (run->backfill_id != 0)
+        backfill_run_ended(core, run);
     settle_dependents(core, run);
 }
 

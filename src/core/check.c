@@ -161,6 +161,38 @@ static void check_jobs(const struct core *core)
     }
 }
 
+// A backfill counts the runs of it that have not ended, its end comes after theirs, and it stands within its range.
+static void check_backfills(const struct core *core)
+{
+    size_t active = 0, runs = 0, live = 0;
+    uint64_t last = 0;
+    struct list *pos, *at;
+    list_for_each(pos, &core->backfills_by_id) {
+        const struct backfill *backfill = list_entry(pos, struct backfill, all);
+        uint32_t n = 0;
+        must(backfill->id > last && backfill->id < core->next_backfill);
+        last = backfill->id;
+        list_for_each(at, &core->runs_by_id) {
+            const struct run *run = list_entry(at, struct run, all);
+            n += run->backfill_id == backfill->id && !run_state_terminal(run->state);
+        }
+        must(n == backfill->n_active);
+        must(n <= backfill->parallel_max);
+        must(backfill->state != BACKFILL_ENDED || n == 0);
+        must(backfill->n_fired == backfill->n_succeeded + backfill->n_unsuccessful + n);
+        must(backfill->state != BACKFILL_ACTIVE || map_get(&core->jobs, backfill->job_id) != NULL);
+        must(backfill->state == BACKFILL_ACTIVE || list_empty(&backfill->ready));
+        active += backfill->state == BACKFILL_ACTIVE;
+        runs += n;
+    }
+    list_for_each(at, &core->runs_by_id) {
+        const struct run *run = list_entry(at, struct run, all);
+        live += run->backfill_id != 0 && !run_state_terminal(run->state);
+    }
+    must(active == core->n_backfills_active);
+    must(runs == core->n_backfill_runs && live == runs);
+}
+
 // Numbers only grow: every id in use is below the next one.
 static void check_numbers(const struct core *core)
 {
@@ -193,4 +225,5 @@ void core_check(const struct core *core)
     check_jobs(core);
     check_numbers(core);
     check_calendars(core);
+    check_backfills(core);
 }

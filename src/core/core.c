@@ -14,9 +14,9 @@ struct core *core_new(const struct core_options *options)
     must(options->limits != NULL);
     struct core *core = mem_alloc(sizeof(*core));
     core->options = *options;
-    core->next_run = core->next_job = core->next_fence = 1;
+    core->next_run = core->next_job = core->next_fence = core->next_backfill = 1;
     core->next_node = 1;
-    struct map *maps[] = {&core->runs, &core->tasks, &core->fences, &core->jobs, &core->specs_by_hash, &core->sessions, &core->load_specs};
+    struct map *maps[] = {&core->runs, &core->tasks, &core->fences, &core->jobs, &core->specs_by_hash, &core->sessions, &core->load_specs, &core->backfills};
     for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
         map_init(maps[i]);
     struct strmap *strmaps[] = {&core->jobs_by_name, &core->nodes_by_name, &core->keys, &core->idempotency,
@@ -24,7 +24,7 @@ struct core *core_new(const struct core_options *options)
     for (size_t i = 0; i < sizeof(strmaps) / sizeof(*strmaps); i++)
         strmap_init(strmaps[i]);
     struct list *lists[] = {&core->runs_by_id,     &core->jobs_by_id, &core->specs,         &core->idempotency_by_time, &core->to_archive,
-                            &core->parked_classes, &core->to_settle};
+                            &core->parked_classes, &core->to_settle,  &core->backfills_by_id, &core->backfills_ready};
     for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
         list_init(lists[i]);
     struct heap *heaps[] = {&core->run_timers, &core->task_timers, &core->job_timers, &core->leases, &core->turns, &core->ready_classes};
@@ -87,6 +87,8 @@ static void free_small(struct core *core)
         mem_free(entry->key);
         mem_free(entry);
     }
+    list_for_each_safe(pos, tmp, &core->backfills_by_id)
+        backfill_free(list_entry(pos, struct backfill, all));
     for (size_t i = 0; i < core->n_nodes; i++)
         node_free(core->nodes[i]);
     mem_free(core->nodes);
@@ -105,7 +107,7 @@ void core_free(struct core *core)
     free_runs(core);
     free_specs(core);
     free_small(core);
-    struct map *maps[] = {&core->runs, &core->tasks, &core->fences, &core->jobs, &core->specs_by_hash, &core->sessions, &core->load_specs};
+    struct map *maps[] = {&core->runs, &core->tasks, &core->fences, &core->jobs, &core->specs_by_hash, &core->sessions, &core->load_specs, &core->backfills};
     for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
         map_release(maps[i]);
     struct strmap *strmaps[] = {&core->jobs_by_name, &core->nodes_by_name, &core->keys, &core->idempotency,
@@ -140,6 +142,8 @@ static decide_function *const functions[EV_KINDS] = {
     [EV_ARCHIVED] = on_archived,
     [EV_CALENDAR_PUT] = on_calendar_put,
     [EV_CALENDAR_DELETE] = on_calendar_delete,
+    [EV_BACKFILL] = on_backfill,
+    [EV_BACKFILL_CANCEL] = on_backfill_cancel,
 };
 
 void core_step(struct core *core, const struct event *event, struct outbox *out)
@@ -172,6 +176,8 @@ usec_t core_deadline(const struct core *core, usec_t wall_usec, usec_t mono_usec
     wait = until(&core->job_timers, wall_usec, wait);
     wait = until(&core->leases, mono_usec, wait);
     wait = until(&core->turns, mono_usec, wait);
+    if (!list_empty(&core->backfills_ready))
+        wait = usec_min(wait, usec_max(core->backfill_free_mono_usec - mono_usec, 0));
     usec_t watch = clock_watch_usec(core);
     if (watch != USEC_NEVER)
         wait = usec_min(wait, usec_max(watch - mono_usec, 0));

@@ -98,6 +98,11 @@ size_t core_conditions(const struct core *, uint64_t after, size_t max, usec_t w
                        uint64_t *ret_after);
 // When a job is due next, or why it is not.
 int core_why_job(const struct core *, const char *namespace_name, const char *name, usec_t wall_usec, struct arena *, struct why_view *ret_why);
+// Whether EV_BACKFILL would be accepted now, and how many instants it would run. Errors as those of the event.
+int core_check_backfill(const struct core *, const struct ev_backfill *, usec_t wall_usec, struct arena *, uint64_t *ret_instants, struct err *);
+int core_view_backfill(const struct core *, uint64_t backfill_id, struct arena *, struct backfill_view *ret_view);
+// The newest first, of those before `before`, at most max.
+size_t core_view_backfills(const struct core *, uint64_t before, size_t max, struct arena *, struct backfill_view **ret_views);
 int core_view_node(const struct core *, const char *name, struct arena *, struct node_view *ret_view);
 size_t core_view_nodes(const struct core *, struct arena *, struct node_view **ret_views);
 // index: UINT32_MAX for the run's next task.

@@ -67,12 +67,15 @@ static bool queue_is_full(const struct core *core, const struct job *job)
     return false;
 }
 
+// A run of a backfill is in nobody's way: what finds only such ones waits for their end, whatever overlap says.
 static enum fire_outcome outcome_of(const struct core *core, const struct job *job)
 {
-    if (job->n_active > 0 && job->overlap == OVERLAP_FORBID)
+    uint32_t backfills = job->n_active > 0 ? job_backfill_runs(core, job) : 0, others = job->n_active - backfills;
+    if (others > 0 && job->overlap == OVERLAP_FORBID)
         return FIRE_SKIPPED_OVERLAP;
-    bool queue = job->n_active > 0 && (job->overlap == OVERLAP_QUEUE || job->overlap == OVERLAP_QUEUE_ALL);
-    if (queue && queue_is_full(core, job))
+    bool queues = job->overlap == OVERLAP_QUEUE || job->overlap == OVERLAP_QUEUE_ALL;
+    bool queue = (queues && job->n_active > 0) || (job->overlap != OVERLAP_ALLOW && backfills > 0);
+    if (queues && job->n_active > 0 && queue_is_full(core, job))
         return FIRE_SKIPPED_QUEUE;
     if (!has_room(core, job))
         return FIRE_SKIPPED_LIMIT;
@@ -86,7 +89,7 @@ static bool starts_run(enum fire_outcome outcome)
 
 static void start_run(struct decision *d, const struct fire *fire)
 {
-    if (fire->outcome == FIRE_STARTED && fire->job->n_active > 0 && fire->job->overlap == OVERLAP_REPLACE)
+    if (starts_run(fire->outcome) && fire->job->n_active > 0 && fire->job->overlap == OVERLAP_REPLACE)
         decide_cancel_runs(d, fire->job, CANCEL_REPLACED);
     emit_fired(d, fire);
     if (!starts_run(fire->outcome))

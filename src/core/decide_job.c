@@ -38,6 +38,15 @@ static int first_instant(const struct core *core, const struct trigger *from, co
     return err_set(err, ERR_INVALID, "'%.60s' has no instant to come: its calendars leave out all of them, from %s on", text, time_format(at, *ret_left_out));
 }
 
+int64_t trigger_count(const struct core *core, const struct job *job, size_t which, usec_t after, usec_t upto)
+{
+    const struct trigger *rule = job->triggers[which].rule;
+    const struct tz *tz = trigger_zone(rule);
+    const struct day_set *left_out = days_left_out(core, job, which);
+    int64_t n = schedule_count(rule, tz, job->first_usec, after, upto);
+    return left_out ? n - schedule_count_on(rule, tz, job->first_usec, left_out, after, upto) : n;
+}
+
 int triggers_next(const struct core *core, const struct job *job, const struct job_spec *spec, usec_t first_usec, usec_t now, struct arena *arena,
                   const usec_t **ret_next,
                   const usec_t **ret_left_out, struct err *err)
@@ -235,15 +244,18 @@ void on_start_job(struct decision *d)
     decide_reply_ok(d)->run_id = run_id;
 }
 
-// The active runs of a job, copied, since cancelling one may change the list.
+// The active runs of a job, copied, since cancelling one may change the list. A fire replaces no run of a backfill.
 uint32_t decide_cancel_runs(struct decision *d, struct job *job, enum cancel_cause cause)
 {
     struct run **runs = arena_array(d->out->arena, struct run *, job->n_active);
     uint32_t n = 0;
     struct list *pos;
-    list_for_each(pos, &job->runs)
-        runs[n++] = list_entry(pos, struct run, in_job);
-    must(n == job->n_active);
+    list_for_each(pos, &job->runs) {
+        struct run *run = list_entry(pos, struct run, in_job);
+        if (cause != CANCEL_REPLACED || run->backfill_id == 0)
+            runs[n++] = run;
+    }
+    must(n <= job->n_active);
     for (uint32_t i = 0; i < n; i++)
         decide_cancel_run(d, runs[i], cause);
     return n;
@@ -265,6 +277,8 @@ void on_job_hold(struct decision *d)
         decide_due_before(d, job, false);
     else if (!same)
         decide_job_stale(d, job);
+    if (!same && ev->to == JOB_DELETED)
+        decide_backfills_of(d, job);
     if (!same) {
         struct rec_job_state rec = {.job_id = job_id, .to = ev->to};
         if (ev->to == JOB_ACTIVE) { // instants that passed while it was held are not made up for

@@ -190,6 +190,7 @@ int decide_job_run(struct decision *d, struct job *job, const struct job_run *ho
                           .spec = &same,
                           .packed = {spec->packed, spec->packed_len},
                           .params = how->params,
+                          .backfill_id = how->backfill_id,
                           .idempotency_key = how->idempotency_key,
                           .work_hash = how->idempotency_key ? how->work_hash : 0,
                           .eligible = !waits && spec->policy->start_at_usec <= d->event->wall_usec,

@@ -61,6 +61,7 @@ void on_tick(struct decision *d)
         decide_due_fires(d, job);
         decide_settle(d);
     }
+    decide_backfills(d);
     for (; budget > 0 && (top = due(&core->leases, d->event->mono_usec)); budget--) {
         struct node *node = container_of(top, struct node, lease);
         heap_remove(&core->leases, top);

@@ -158,6 +158,7 @@ struct run {
     uint64_t *ended;              // bit per position; NULL until a task has ended
     uint64_t *good;
     uint64_t ended_seq; // record that ended it
+    uint64_t backfill_id; // 0: of none
     uint64_t rerun_of;
     usec_t submitted_usec, started_usec, ended_usec, nominal_usec;
     char *submitted_by; // owned, NULL: unknown
@@ -207,6 +208,33 @@ struct job {
     char full_name[];       // "namespace/name"
 };
 
+// Runs for instants that are past. An entry of core.backfills from its record on, until a younger one takes its place after its end.
+struct backfill {
+    uint64_t id, job_id;
+    char *job_name; // owned, as all texts here
+    enum backfill_state state;
+    usec_t from_usec, to_usec;
+    bool reverse, again;
+    uint32_t parallel_max;
+    usec_t done_usec;      // where it goes on from: the instant that was run last,
+    uint32_t done_trigger; // and its trigger
+    uint64_t n_total, n_fired, n_succeeded, n_unsuccessful;
+    uint32_t n_active; // runs of it that have not ended
+    usec_t began_usec, ended_usec;
+    struct instant_span *covered; // ascending; left out
+    size_t n_covered;
+    uint8_t *params; // packed values that were given
+    size_t params_len;
+    char *key, *by;    // NULL: none
+    struct list all;   // core.backfills_by_id
+    struct list ready; // transient: in core.backfills_ready when it may be able to go on
+};
+
+struct backfill_place {
+    usec_t nominal_usec;
+    uint32_t trigger;
+};
+
 struct node {
     uint32_t id;
     struct arena arena; // of info; replaced as a whole when the node registers anew
@@ -240,7 +268,7 @@ struct placement_policy;
 
 struct core {
     struct core_options options;
-    uint64_t seq, epoch, next_run, next_job, next_fence;
+    uint64_t seq, epoch, next_backfill, next_run, next_job, next_fence;
     uint32_t next_node;
     uint64_t n_waiting_tasks; // tasks of runs that have not ended which are neither active nor ended
 
@@ -258,7 +286,13 @@ struct core {
     uint64_t n_runs_in[RUN_STATES]; // in memory, by state
     size_t blob_bytes; // of specs, keys and bitmaps
 
+    struct map backfills; // by id
+    struct list backfills_by_id;
+    size_t n_backfills_active, n_backfill_runs; // runs of any of them that have not ended
+
     // Transient.
+    struct list backfills_ready;
+    usec_t backfill_free_mono_usec; // no run of a backfill starts before
     const struct placement_policy *policy;
     struct prng prng;
     struct heap run_timers, task_timers, job_timers; // wall clock
@@ -273,7 +307,7 @@ struct core {
     struct map load_specs; // by no
     struct task **load_tasks;
     size_t n_load_tasks, cap_load_tasks;
-    uint64_t load_next_run, load_next_job;
+    uint64_t load_next_run, load_next_job, load_next_backfill;
     uint32_t load_next_node;
     bool nodes_changed; // since the last pass: parked classes look again
 };
@@ -305,6 +339,8 @@ void on_node_report(struct decision *);
 void on_node_admission(struct decision *);
 void on_node_remove(struct decision *);
 void on_archived(struct decision *);
+void on_backfill(struct decision *);
+void on_backfill_cancel(struct decision *);
 void on_lead(struct decision *);
 void on_tick(struct decision *);
 void on_plan(struct decision *);
@@ -326,11 +362,16 @@ struct job_run {
     struct bytes params; // packed values of parameters
     const char *idempotency_key;
     uint64_t work_hash; // with a key
+    uint64_t backfill_id; // 0: of none
     bool held;
 };
 int decide_job_run(struct decision *, struct job *, const struct job_run *, uint64_t *ret_run_id, struct err *);
 // The values of parameters that a fire of the trigger has.
 struct bytes fire_params(const struct job *, uint32_t trigger);
+// Starts runs of backfills, as many as may be now.
+void decide_backfills(struct decision *);
+// Ends the backfills of a job that is deleted.
+void decide_backfills_of(struct decision *, const struct job *);
 // Ends of attempts on one node, any runs, with what becomes of their tasks.
 void decide_ends(struct decision *, struct node *, const struct attempt_end *ends, size_t n);
 // Gives up every task of the node that is not in keep (sorted fences).
@@ -352,6 +393,8 @@ usec_t trigger_next(const struct core *, const struct job *, size_t trigger, use
 // A run of the job has begun; an instant has passed, or ended, without one.
 void job_run_began(struct job *, usec_t nominal_usec);
 void job_missed(struct job *, usec_t nominal_usec, enum fire_outcome why);
+// How many instants lie in after < t <= upto.
+int64_t trigger_count(const struct core *, const struct job *, size_t trigger, usec_t after, usec_t upto);
 // Whether so many runs have failed in a row that the job is to be held.
 bool job_wants_pause(const struct job *);
 // The next instant of each trigger that counts from the end of the last run, when a run of the job has ended; arms its timer.
@@ -381,6 +424,25 @@ void apply_tasks_ended(struct core *, const struct record *);
 void apply_node_registered(struct core *, const struct record *);
 void apply_node_state(struct core *, const struct record *);
 void apply_node_admission(struct core *, const struct record *);
+
+void apply_backfill_began(struct core *, const struct record *);
+void apply_backfill_fired(struct core *, const struct record *);
+void apply_backfill_ended(struct core *, const struct record *);
+
+// backfill.c, apply_backfill.c
+struct backfill *backfill_find(const struct core *, uint64_t id);
+void backfill_wake(struct core *, struct backfill *);
+void backfills_wake_job(struct core *, uint64_t job_id);
+// Runs of the job that have not ended and belong to backfills.
+uint32_t job_backfill_runs(const struct core *, const struct job *);
+// The next instant to run, by the triggers that the job has now; false: there is none left.
+bool backfill_next(const struct core *, const struct backfill *, const struct job *, struct backfill_place *ret_place);
+// Instants of the job in from <= t < to, without those that its schedules have still to decide.
+int64_t backfill_count(const struct core *, const struct job *, usec_t from_usec, usec_t to_usec);
+void backfill_run_joins(struct core *, const struct run *);
+void backfill_run_ended(struct core *, const struct run *);
+void backfill_load(struct core *, const struct snap_backfill *);
+void backfill_free(struct backfill *);
 
 // spec.c, policy.c, trigger.c, class.c
 struct spec *spec_intern(struct core *, const struct job_spec *, struct bytes packed); // gives a reference
@@ -463,8 +525,8 @@ void job_load_done(struct core *, struct job *);
 void job_free(struct core *, struct job *);
 struct run *run_new(struct core *, uint64_t id, struct spec *); // takes the reference
 void run_wait_for(struct run *, size_t at, struct run *target, enum after_on);
-// Whether a fire of the job that starts now has to wait: overlap `queue` and `replace` let it begin when what goes on has ended. A fold of
-// the records must answer as the decider did.
+// Whether a fire of the job that starts now has to wait: overlap `queue` and `replace` let it begin when what goes on has ended, and `forbid` when
+// only runs of backfills go on. A fold of the records must answer as the decider did.
 bool job_fires_wait(const struct job *);
 void run_join_job(struct run *, struct job *);
 void run_wants_settling(struct core *, struct run *);

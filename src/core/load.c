@@ -19,6 +19,7 @@ static void load_head(struct core *core, const struct snap_head *head)
     core->load_next_job = head->next_job;
     core->next_fence = head->next_fence;
     core->load_next_node = head->next_node;
+    core->load_next_backfill = head->next_backfill;
 }
 
 // Specs are kept alive by the reader's own reference until core_load_done(), since their runs and jobs come later.
@@ -68,6 +69,7 @@ static void load_run(struct core *core, const struct snap_run *snap)
     run->nominal_usec = snap->nominal_usec;
     run->submitted_by = snap->submitted_by ? mem_strdup(snap->submitted_by) : NULL;
     run_set_params(core, run, snap->params);
+    run->backfill_id = snap->backfill_id;
     run->dep_failed = snap->dep_failed;
     load_bits(core, run, snap);
     run->cursor = snap->cursor;
@@ -163,6 +165,9 @@ void core_load(struct core *core, const struct snapshot_item *item)
     case SNAP_CALENDAR:
         calendar_load(core, &item->calendar);
         return;
+    case SNAP_BACKFILL:
+        backfill_load(core, &item->backfill);
+        return;
     case SNAP_KINDS:
         break;
     }
@@ -228,6 +233,8 @@ static void index_task(struct core *core, struct task *task)
 
 static void link_run(struct core *core, struct run *run)
 {
+    if (run->backfill_id != 0 && !run_state_terminal(run->state))
+        backfill_run_joins(core, run);
     for (uint32_t i = 0; i < run->n_deps; i++) {
         struct run *target = core_run(core, run->deps[i].target_id);
         must(target != NULL);
@@ -256,6 +263,7 @@ void core_load_done(struct core *core)
     core->next_run = core->load_next_run;
     core->next_job = core->load_next_job;
     core->next_node = core->load_next_node;
+    core->next_backfill = core->load_next_backfill;
     link_tasks(core);
     link_ended(core);
     struct list *pos;

@@ -92,6 +92,7 @@ static void add_orders(struct decision *d, struct run *run, struct node *node, c
             .n_tasks = run_n_tasks(run),
             .job_id = run->job_id,
             .nominal_usec = run->nominal_usec,
+            .backfill_id = run->backfill_id,
             .params = params,
             .spec = {run->spec->packed, run->spec->packed_len},
         };

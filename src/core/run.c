@@ -108,7 +108,8 @@ void run_index(struct core *core, struct run *run)
     bool gave_way = run->ready_in == &run->spec->class->runs && to == NULL;
     run->ready_in = to;
     if (to) {
-        run->ready.key = (int64_t)run->id;
+        // Among runs of one class those of backfills go last.
+        run->ready.key = (int64_t)run->id + (run->backfill_id != 0 ? INT64_C(1) << 62 : 0);
         run->ready.tie = run->id;
         heap_push(to, &run->ready);
     }

@@ -35,6 +35,7 @@ static int save_head(struct saver *saver)
                                                    .next_job = core->next_job,
                                                    .next_fence = core->next_fence,
                                                    .next_node = core->next_node,
+                                                   .next_backfill = core->next_backfill,
                                                }});
 }
 
@@ -188,6 +189,7 @@ static int save_run(struct saver *saver, const struct run *run)
                                                    .ended_seq = run->ended_seq,
                                                    .nominal_usec = run->nominal_usec,
                                                    .params = run_params(run),
+                                                   .backfill_id = run->backfill_id,
                                                    .cursor = run->cursor,
                                                    .n_untouched = run->n_untouched,
                                                    .n_succeeded = run->count[TASK_SUCCEEDED],
@@ -272,6 +274,42 @@ static int save_keys(struct saver *saver)
     return 0;
 }
 
+static int save_backfills(struct saver *saver)
+{
+    struct list *pos;
+    list_for_each(pos, &saver->core->backfills_by_id) {
+        const struct backfill *backfill = list_entry(pos, struct backfill, all);
+        int rc = give(saver, &(struct snapshot_item){.kind = SNAP_BACKFILL,
+                                                     .backfill = {
+                                                         .backfill_id = backfill->id,
+                                                         .job_id = backfill->job_id,
+                                                         .job_name = backfill->job_name,
+                                                         .from_usec = backfill->from_usec,
+                                                         .to_usec = backfill->to_usec,
+                                                         .reverse = backfill->reverse,
+                                                         .again = backfill->again,
+                                                         .parallel_max = backfill->parallel_max,
+                                                         .state = backfill->state,
+                                                         .done_usec = backfill->done_usec,
+                                                         .done_trigger = backfill->done_trigger,
+                                                         .n_total = backfill->n_total,
+                                                         .n_fired = backfill->n_fired,
+                                                         .n_succeeded = backfill->n_succeeded,
+                                                         .n_unsuccessful = backfill->n_unsuccessful,
+                                                         .began_usec = backfill->began_usec,
+                                                         .ended_usec = backfill->ended_usec,
+                                                         .covered = backfill->covered,
+                                                         .n_covered = backfill->n_covered,
+                                                         .params = {backfill->params, backfill->params_len},
+                                                         .key = backfill->key,
+                                                         .by = backfill->by,
+                                                     }});
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
 int core_save(const struct core *core, snapshot_sink *sink, void *context)
 {
     struct saver saver = {.core = core, .sink = sink, .context = context};
@@ -289,6 +327,8 @@ int core_save(const struct core *core, snapshot_sink *sink, void *context)
         rc = save_runs(&saver);
     if (rc == 0)
         rc = save_keys(&saver);
+    if (rc == 0)
+        rc = save_backfills(&saver);
     arena_release(&saver.arena);
     map_release(&saver.numbers);
     return rc;

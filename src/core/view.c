@@ -56,6 +56,7 @@ int core_view_run(const struct core *core, uint64_t run_id, struct arena *arena,
         .nominal_usec = run->nominal_usec,
         .params = bytes_copy(arena, run_params(run)),
         .rerun_of = run->rerun_of,
+        .backfill_id = run->backfill_id,
         .queue = text(arena, spec->class->queue),
         .priority = spec->class->priority,
         .submitted_by = text(arena, run->submitted_by),
@@ -224,4 +225,56 @@ size_t core_view_nodes(const struct core *core, struct arena *arena, struct node
     for (size_t i = 0; i < core->n_nodes; i++)
         view_node(core, core->nodes[i], arena, &(*ret_views)[i]);
     return core->n_nodes;
+}
+
+static struct backfill_view backfill_view(const struct core *core, const struct backfill *backfill, struct arena *arena)
+{
+    const struct job *job = map_get(&core->jobs, backfill->job_id);
+    const char *slash = strchr(backfill->job_name, '/');
+    must(slash != NULL);
+    return (struct backfill_view){
+        .backfill_id = backfill->id,
+        .job_id = backfill->job_id,
+        .namespace_name = arena_strndup(arena, backfill->job_name, (size_t)(slash - backfill->job_name)),
+        .job_name = arena_strdup(arena, slash + 1),
+        .state = backfill->state,
+        .held = backfill->state == BACKFILL_ACTIVE && job != NULL && job->state != JOB_ACTIVE,
+        .from_usec = backfill->from_usec,
+        .to_usec = backfill->to_usec,
+        .reverse = backfill->reverse,
+        .again = backfill->again,
+        .parallel_max = backfill->parallel_max,
+        .n_total = backfill->n_total,
+        .n_fired = backfill->n_fired,
+        .n_succeeded = backfill->n_succeeded,
+        .n_unsuccessful = backfill->n_unsuccessful,
+        .n_active = backfill->n_active,
+        .done_usec = backfill->n_fired > 0 ? backfill->done_usec : 0,
+        .began_usec = backfill->began_usec,
+        .ended_usec = backfill->ended_usec,
+        .params = bytes_copy(arena, (struct bytes){backfill->params, backfill->params_len}),
+        .by = text(arena, backfill->by),
+    };
+}
+
+int core_view_backfill(const struct core *core, uint64_t id, struct arena *arena, struct backfill_view *ret_view)
+{
+    const struct backfill *backfill = backfill_find(core, id);
+    if (!backfill)
+        return ERR_NOT_FOUND;
+    *ret_view = backfill_view(core, backfill, arena);
+    return 0;
+}
+
+size_t core_view_backfills(const struct core *core, uint64_t before, size_t max, struct arena *arena, struct backfill_view **ret_views)
+{
+    struct backfill_view *views = arena_array(arena, struct backfill_view, max);
+    size_t n = 0;
+    for (struct list *pos = core->backfills_by_id.prev; pos != &core->backfills_by_id && n < max; pos = pos->prev) {
+        const struct backfill *backfill = list_entry(pos, struct backfill, all);
+        if (backfill->id < before)
+            views[n++] = backfill_view(core, backfill, arena);
+    }
+    *ret_views = views;
+    return n;
 }

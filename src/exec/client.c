@@ -142,7 +142,7 @@ static void client_start(struct executor *executor, const struct exec_start *sta
                                        .attempt = start->attempt, .position = start->position, .n_tasks = start->n_tasks,
                                        .nominal_usec = start->nominal_usec, .lease_until_boot_usec = start->lease_until_boot_usec,
                                        .delivery = start->spec->delivery, .packed = same ? (struct bytes){0} : packed,
-                                       .params = start->params},
+                                       .params = start->params, .backfill_id = start->backfill_id},
                          });
 }
 

@@ -93,6 +93,7 @@ static void put_start(struct writer *w, const struct control_start *start)
     writer_u8(w, (uint8_t)start->delivery);
     writer_blob(w, start->packed.data, start->packed.len);
     writer_blob(w, start->params.data, start->params.len);
+    writer_varint(w, start->backfill_id);
 }
 
 static void get_start(struct reader *r, struct control_start *ret)
@@ -110,6 +111,8 @@ static void get_start(struct reader *r, struct control_start *ret)
     ret->packed.data = reader_blob(r, &ret->packed.len);
     if (!r->bad && reader_left(r) > 0)
         ret->params.data = reader_blob(r, &ret->params.len);
+    if (!r->bad && reader_left(r) > 0)
+        ret->backfill_id = reader_varint(r);
     if (ret->fence == 0)
         r->bad = true;
 }

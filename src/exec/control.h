@@ -43,6 +43,7 @@ struct control_start {
     enum delivery delivery;
     struct bytes packed; // empty: the spec of the START before it on this connection
     struct bytes params; // values of its parameters (model/params.h); absent: none
+    uint64_t backfill_id; // absent: of none
 };
 
 struct control_hello_spawner {

@@ -17,6 +17,7 @@ struct exec_start {
     uint64_t fence, run_id, job_id;
     uint32_t index, attempt, position, n_tasks;
     usec_t nominal_usec;
+    uint64_t backfill_id; // 0: of none
     struct bytes params; // values of its parameters (model/params.h), borrowed for the call
     const struct job_spec *spec; // borrowed for the call
     struct bytes packed;

@@ -39,6 +39,7 @@ struct launch {
     uint64_t fence, run_id, job_id;
     uint32_t index, attempt, position, n_tasks;
     usec_t nominal_usec;
+    uint64_t backfill_id;     // 0: of none
     struct buf params;        // packed values of its parameters, owned
     struct launch_spec *spec; // one reference
     const char *node;         // borrowed for good

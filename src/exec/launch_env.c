@@ -86,6 +86,8 @@ char **launch_environment(struct arena *arena, const struct launch *launch, stru
             env_set(&env, "MUSTER_INTERVAL_END", time_format(text, launch->nominal_usec));
         }
     }
+    if (launch->backfill_id != 0)
+        env_number(&env, "MUSTER_BACKFILL", launch->backfill_id);
     for (size_t i = 0; i < times->n_params; i++)
         env_set(&env, arena_printf(arena, "MUSTER_PARAM_%s", times->params[i].key), times->params[i].value);
     env_needs(&env, spec);

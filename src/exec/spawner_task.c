@@ -119,6 +119,7 @@ static void fill_launch(struct spawner *spawner, struct spawned *task, const str
     launch->position = start->position;
     launch->n_tasks = start->n_tasks;
     launch->nominal_usec = start->nominal_usec;
+    launch->backfill_id = start->backfill_id;
     buf_add(&launch->params, start->params.data, start->params.len);
     launch->spec = spec;
     atomic_fetch_add(&spec->refs, 1);

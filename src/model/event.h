@@ -27,6 +27,8 @@ enum event_kind {
     EV_ARCHIVED,      // the history holds everything up to a position
     EV_CALENDAR_PUT,  // make or change a calendar
     EV_CALENDAR_DELETE,
+    EV_BACKFILL,      // runs for instants that are past
+    EV_BACKFILL_CANCEL,
     EV_KINDS
 };
 
@@ -63,6 +65,20 @@ struct ev_start_job {
     const struct pair *params; // values of parameters of the job
     size_t n_params;
     bool held;
+};
+
+struct ev_backfill {
+    const char *namespace_name;
+    const char *name;
+    uint32_t job_version; // at which `covered` was looked up; another one is refused. 0: any
+    usec_t from_usec, to_usec; // from <= t < to
+    bool reverse, again;
+    uint32_t parallel_max;
+    const struct pair *params; // values of parameters, which go before those that its schedules fix
+    size_t n_params;
+    const char *key; // NULL: none
+    const struct instant_span *covered; // ascending: instants that have a run
+    size_t n_covered;
 };
 
 struct ev_job_hold {
@@ -161,6 +177,8 @@ struct event {
         struct ev_archived archived;
         struct ev_calendar_put calendar_put;
         struct ev_calendar_delete calendar_delete;
+        struct ev_backfill backfill;
+        uint64_t backfill_cancel; // its id
     };
 };
 
@@ -182,6 +200,8 @@ struct fx_reply {
     char text[240]; // the sentence of an error
     uint64_t run_id; // SUBMIT, START_JOB
     uint64_t job_id; // APPLY
+    uint64_t backfill_id; // BACKFILL, BACKFILL_CANCEL
+    uint64_t n_instants;  // BACKFILL: that there are to run
     uint32_t version; // APPLY, CALENDAR_PUT
     bool existing;   // the idempotency key was known, or nothing had to change: this is the earlier answer
     uint32_t count;  // CANCEL_JOB: runs that were cancelled
@@ -217,6 +237,7 @@ struct start_order {
     uint32_t n_tasks;
     uint64_t job_id;
     usec_t nominal_usec;
+    uint64_t backfill_id; // 0: of none
     struct bytes params; // values of the run's parameters (model/params.h)
     struct bytes spec; // packed
 };

@@ -28,6 +28,9 @@ const char *record_kind_name(enum record_kind kind)
         [REC_CALENDAR_PUT] = "calendar_put",
         [REC_CALENDAR_DELETED] = "calendar_deleted",
         [REC_JOB_RESCHEDULED] = "job_rescheduled",
+        [REC_BACKFILL_BEGAN] = "backfill_began",
+        [REC_BACKFILL_FIRED] = "backfill_fired",
+        [REC_BACKFILL_ENDED] = "backfill_ended",
     };
     must(kind > 0 && kind < REC_KINDS);
     must(names[kind] != NULL);

@@ -32,6 +32,9 @@ enum record_kind {
     REC_CALENDAR_PUT,     // a calendar is there, or has other dates
     REC_CALENDAR_DELETED,
     REC_JOB_RESCHEDULED,  // the next instants of a job were looked for again
+    REC_BACKFILL_BEGAN,   // somebody wants runs for instants that are past
+    REC_BACKFILL_FIRED,   // one of them got its run
+    REC_BACKFILL_ENDED,   // nothing more of it is run
     REC_KINDS
 };
 
@@ -112,6 +115,7 @@ struct rec_run_submitted {
     uint32_t job_version;
     usec_t nominal_usec;  // of the fire that caused it; 0: by hand
     uint64_t rerun_of;    // 0: none
+    uint64_t backfill_id; // that it belongs to; 0: none
     const struct job_spec *spec; // what this run does, whatever becomes of the job
     struct bytes packed;
     const char *idempotency_key; // NULL: none
@@ -120,6 +124,41 @@ struct rec_run_submitted {
     struct bytes params; // its values of parameters (model/params.h)
     bool eligible; // nothing to wait for: it is pending at once, otherwise waiting
     bool held;
+};
+
+// Instants from first to last, both included.
+struct instant_span {
+    usec_t first_usec, last_usec;
+};
+
+// A backfill makes runs for the instants of a range, by the triggers that its job has when each one's turn comes. It costs this one record at its
+// beginning, however many instants there are; where it stands is told by those of its fires.
+struct rec_backfill_began {
+    uint64_t backfill_id;
+    uint64_t job_id;
+    usec_t from_usec, to_usec; // from <= t < to
+    bool reverse;              // the latest first
+    bool again;                // also instants that have a run
+    uint32_t parallel_max;     // runs of it that have not ended
+    uint64_t n_total;          // instants that were there to run when it began
+    const struct instant_span *covered; // ascending: instants that had a run and are left out
+    size_t n_covered;
+    struct bytes params;  // packed values that were given (model/params.h), without defaults
+    const char *key;      // of whoever asked, so that asking again gives the same; NULL: none
+    uint64_t forget_id;   // an older one that has ended and is forgotten; 0: none
+};
+
+// The unique key is (backfill, nominal, trigger). The run's REC_RUN_SUBMITTED follows in the same batch.
+struct rec_backfill_fired {
+    uint64_t backfill_id, job_id;
+    uint32_t trigger; // position in the spec
+    usec_t nominal_usec;
+    uint64_t run_id;
+};
+
+struct rec_backfill_ended {
+    uint64_t backfill_id;
+    enum backfill_state to;
 };
 
 struct rec_run_eligible {
@@ -259,6 +298,9 @@ struct record {
         struct rec_calendar_put calendar_put;
         struct rec_calendar_deleted calendar_deleted;
         struct rec_job_rescheduled job_rescheduled;
+        struct rec_backfill_began backfill_began;
+        struct rec_backfill_fired backfill_fired;
+        struct rec_backfill_ended backfill_ended;
     };
 };
 

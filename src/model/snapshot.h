@@ -5,10 +5,10 @@
 
 #include "model/record.h"
 
-enum snapshot_kind { SNAP_HEAD = 1, SNAP_JOB, SNAP_NODE, SNAP_SPEC, SNAP_RUN, SNAP_TASK, SNAP_KEY, SNAP_CALENDAR, SNAP_KINDS };
+enum snapshot_kind { SNAP_HEAD = 1, SNAP_JOB, SNAP_NODE, SNAP_SPEC, SNAP_RUN, SNAP_TASK, SNAP_KEY, SNAP_CALENDAR, SNAP_BACKFILL, SNAP_KINDS };
 
 struct snap_head {
-    uint64_t seq, epoch, next_run, next_job, next_fence;
+    uint64_t seq, epoch, next_run, next_job, next_fence, next_backfill;
     uint32_t next_node;
 };
 
@@ -61,6 +61,7 @@ struct snap_run {
     struct bytes ended, good; // bitmaps over positions, trailing zero bytes cut
     const char *submitted_by;
     struct bytes params; // values of its parameters
+    uint64_t backfill_id;
     const uint64_t *waits_for; // pairs of a run that has not ended yet and enum after_on
     size_t n_waits_for;        // numbers, so twice as many as pairs
     bool key_held;
@@ -94,6 +95,25 @@ struct snap_calendar {
     uint64_t put_seq;
 };
 
+// A backfill that is active or still remembered.
+struct snap_backfill {
+    uint64_t backfill_id, job_id;
+    const char *job_name; // "namespace/name"
+    usec_t from_usec, to_usec;
+    bool reverse, again;
+    uint32_t parallel_max;
+    enum backfill_state state;
+    usec_t done_usec;      // the instant that was run last
+    uint32_t done_trigger; // and by which trigger; UINT32_MAX with 0 fired: none yet
+    uint64_t n_total, n_fired, n_succeeded, n_unsuccessful;
+    usec_t began_usec, ended_usec;
+    const struct instant_span *covered;
+    size_t n_covered;
+    struct bytes params;
+    const char *key; // NULL: none
+    const char *by;  // NULL: unknown
+};
+
 struct snapshot_item {
     enum snapshot_kind kind;
     union {
@@ -105,5 +125,6 @@ struct snapshot_item {
         struct snap_task task;
         struct snap_key key;
         struct snap_calendar calendar;
+        struct snap_backfill backfill;
     };
 };

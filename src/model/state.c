@@ -31,6 +31,11 @@ static const struct state_row job_rows[] = {
 #include "spec/states.def"
 };
 
+static const struct state_row backfill_rows[] = {
+#define BACKFILL_STATE(NAME, text, terminal, next, sentence) {text, sentence, next, terminal},
+#include "spec/states.def"
+};
+
 struct outcome_row {
     const char *name;
     const char *sentence;
@@ -93,6 +98,7 @@ LIFECYCLE(run, RUN_STATES)
 LIFECYCLE(task, TASK_STATES)
 LIFECYCLE(node, NODE_STATES)
 LIFECYCLE(job, JOB_STATES)
+LIFECYCLE(backfill, BACKFILL_STATES)
 
 const char *run_state_sentence(enum run_state state)
 {

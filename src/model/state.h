@@ -30,6 +30,12 @@ enum job_state {
     JOB_STATES
 };
 
+enum backfill_state {
+#define BACKFILL_STATE(NAME, text, terminal, next, sentence) BACKFILL_##NAME,
+#include "spec/states.def"
+    BACKFILL_STATES
+};
+
 enum outcome {
 #define OUTCOME(NAME, text, good, may_have_started, sentence) OUTCOME_##NAME,
 #include "spec/states.def"
@@ -75,6 +81,9 @@ int node_state_from_name(const char *text);
 const char *job_state_name(enum job_state);
 bool job_state_may(enum job_state from, enum job_state to);
 void job_state_move(enum job_state *, enum job_state to);
+const char *backfill_state_name(enum backfill_state);
+bool backfill_state_may(enum backfill_state from, enum backfill_state to);
+void backfill_state_move(enum backfill_state *, enum backfill_state to);
 
 const char *outcome_name(enum outcome);
 const char *outcome_sentence(enum outcome);

@@ -21,6 +21,7 @@ struct run_view {
     usec_t ended_usec;   // 0: not yet
     usec_t nominal_usec;
     uint64_t rerun_of;
+    uint64_t backfill_id; // 0: of none
     const char *queue;
     int32_t priority;
     const char *submitted_by;
@@ -94,6 +95,24 @@ struct calendar_view {
     uint64_t n_schedules; // that name it
     const char *const *jobs; // "namespace/name" of some of theirs
     size_t n_jobs;
+};
+
+struct backfill_view {
+    uint64_t backfill_id;
+    uint64_t job_id;
+    const char *namespace_name;
+    const char *job_name;
+    enum backfill_state state;
+    bool held; // its job is held, so that it waits
+    usec_t from_usec, to_usec;
+    bool reverse, again;
+    uint32_t parallel_max;
+    uint64_t n_total, n_fired, n_succeeded, n_unsuccessful;
+    uint32_t n_active;
+    usec_t done_usec; // the instant that was run last; 0: none yet
+    usec_t began_usec, ended_usec; // 0: it has not
+    struct bytes params;
+    const char *by;
 };
 
 // Why a task waits, or why it was placed where it is.

@@ -276,11 +276,13 @@ static void done_fires(struct history_read *read)
         const struct fire_view *fire = &state->fires[i];
         buf_printf(&json, "%s{\"nominal_at\":\"%s\"", i > 0 ? "," : "", time_format(text, fire->nominal_usec));
         buf_printf(&json, ",\"at\":\"%s\",\"trigger\":%" PRIu32 ",\"outcome\":\"%s\",\"run_id\":", time_format(text, fire->at_usec), fire->trigger,
-                   fire->damaged ? "damaged" : fire_outcome_name(fire->outcome));
+                   fire->damaged ? "damaged" : fire->backfill_id != 0 ? "backfilled" : fire_outcome_name(fire->outcome));
         if (fire->run_id != 0)
             buf_printf(&json, "%" PRIu64, fire->run_id);
         else
             buf_adds(&json, "null");
+        if (fire->backfill_id != 0)
+            buf_printf(&json, ",\"backfill_id\":%" PRIu64, fire->backfill_id);
         buf_printf(&json, ",\"missed\":%" PRIu64 ",\"missed_until\":", fire->n_missed);
         if (fire->last_usec != 0)
             buf_printf(&json, "\"%s\"", time_format(text, fire->last_usec));

@@ -121,6 +121,12 @@ bool query_only(struct http_request *, const char *const *names);
 // One member of a JSON body, which must be an object with no other member; an empty body has none. *ret is NULL when it is absent.
 int body_text(struct http_request *, struct arena *, const char *name, const char **ret, struct err *);
 int body_flag(struct http_request *, const char *name, bool *ret, struct err *);
+// Several members: *ret is the object, or NULL for an empty body; a member that is not among names (ended by NULL) is refused. The caller
+// gives it back with json_decref().
+struct json_t;
+int body_members(struct http_request *, const char *const *names, struct json_t **ret, struct err *);
+// The member "params" of an object, values of parameters by name, in the arena; none when it is absent.
+int json_params(const struct json_t *body, struct arena *, const struct pair **ret, size_t *ret_n, struct err *);
 // The member "params", values of parameters by name, in the arena; none when it is absent.
 int body_params(struct http_request *, struct arena *, const struct pair **ret, size_t *ret_n, struct err *);
 // The same from the query, as param=NAME=VALUE for each, where the body is something else.

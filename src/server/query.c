@@ -99,6 +99,34 @@ bool query_only(struct http_request *http, const char *const *names)
     return true;
 }
 
+int body_members(struct http_request *http, const char *const *names, json_t **ret, struct err *err)
+{
+    size_t len;
+    const char *body = http_body(http, &len);
+    *ret = NULL;
+    if (strspn(body, " \t\r\n") == len)
+        return 0;
+    json_error_t where;
+    json_t *json = json_loadb(body, len, JSON_REJECT_DUPLICATES, &where);
+    if (json == NULL)
+        return err_set(err, ERR_INVALID, "the body is not JSON: line %d, column %d: %s", where.line, where.column, where.text);
+    int rc = json_is_object(json) ? 0 : err_set(err, ERR_INVALID, "the body is not a JSON object");
+    const char *name;
+    json_t *value;
+    json_object_foreach(json, name, value) {
+        bool known = false;
+        for (size_t i = 0; names[i] != NULL && !known; i++)
+            known = strcmp(names[i], name) == 0;
+        if (!known && rc == 0)
+            rc = err_set(err, ERR_INVALID, "the body has a member '%.60s', which is not known here", name);
+    }
+    if (rc < 0)
+        json_decref(json);
+    else
+        *ret = json;
+    return rc;
+}
+
 // The body as an object; NULL when there is none.
 static int body_object(struct http_request *http, const char *name, json_t **ret, struct err *err)
 {
@@ -149,14 +177,13 @@ static const char *param_text(struct arena *arena, const json_t *value)
     return text;
 }
 
-int body_params(struct http_request *http, struct arena *arena, const struct pair **ret, size_t *ret_n, struct err *err)
+int json_params(const json_t *body, struct arena *arena, const struct pair **ret, size_t *ret_n, struct err *err)
 {
-    json_t *json;
-    int code = body_object(http, "params", &json, err);
+    int code = 0;
     *ret = NULL;
     *ret_n = 0;
-    json_t *params = json_object_get(json, "params");
-    if (code == 0 && params != NULL && !json_is_null(params) && !json_is_object(params))
+    json_t *params = json_object_get(body, "params");
+    if (params != NULL && !json_is_null(params) && !json_is_object(params))
         code = err_set(err, ERR_INVALID, "the member 'params' is not an object of names and values");
     size_t n = code == 0 ? json_object_size(params) : 0;
     struct pair *pairs = arena_array(arena, struct pair, n);
@@ -171,12 +198,21 @@ int body_params(struct http_request *http, struct arena *arena, const struct pai
             code = err_set(err, ERR_INVALID, "the value of 'params.%.60s' is not a text, a number, true or false", name);
         pairs[n++] = (struct pair){arena_strdup(arena, name), text};
     }
-    json_decref(json);
     if (code < 0)
         return code;
     *ret = pairs;
     *ret_n = n;
     return 0;
+}
+
+int body_params(struct http_request *http, struct arena *arena, const struct pair **ret, size_t *ret_n, struct err *err)
+{
+    json_t *json;
+    int code = body_object(http, "params", &json, err);
+    if (code == 0)
+        code = json_params(json, arena, ret, ret_n, err);
+    json_decref(json);
+    return code;
 }
 
 static bool is_utf8(const char *text)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/sort.h"
 #include "codec/codec.h"
 #include "sim/internal.h"
 
@@ -80,6 +81,34 @@ static void add_params(const struct request *request, struct arena *arena, const
     *ret_n = 1;
 }
 
+static int by_first(const void *a, const void *b)
+{
+    usec_t x = ((const struct instant_span *)a)->first_usec, y = ((const struct instant_span *)b)->first_usec;
+    return x < y ? -1 : x > y;
+}
+
+// What the edge would find in the history: instants of the range that have a run.
+static void add_covered(const struct request *request, struct arena *arena, struct ev_backfill *ev)
+{
+    struct truth *truth = &request->sim->truth;
+    const struct t_job *job = strmap_get(&truth->jobs_by_name, request->name);
+    if (job == NULL || ev->again)
+        return;
+    struct instant_span *spans = arena_array(arena, struct instant_span, truth->last_run);
+    size_t n = 0;
+    for (uint64_t id = 1; id <= truth->last_run; id++) {
+        const struct t_run *run = truth_run(request->sim, id);
+        if (run != NULL && run->job_id == job->id && run->nominal_usec >= ev->from_usec && run->nominal_usec < ev->to_usec)
+            spans[n++] = (struct instant_span){run->nominal_usec, run->nominal_usec};
+    }
+    sort_items(spans, n, sizeof(*spans), by_first);
+    for (size_t i = 0; i < n; i++)
+        if (ev->n_covered == 0 || spans[ev->n_covered - 1].first_usec != spans[i].first_usec)
+            spans[ev->n_covered++] = spans[i];
+    ev->covered = spans;
+    ev->job_version = job->version;
+}
+
 static int make_event(struct request *request, struct arena *arena, struct event *event)
 {
     struct bytes packed = {(const uint8_t *)request->packed.data, request->packed.len};
@@ -101,6 +130,14 @@ static int make_event(struct request *request, struct arena *arena, struct event
     case EV_START_JOB:
         event->start_job = (struct ev_start_job){.namespace_name = "default", .name = request->name, .idempotency_key = request->key};
         add_params(request, arena, &event->start_job.params, &event->start_job.n_params);
+        return 0;
+    case EV_BACKFILL:
+        event->backfill = (struct ev_backfill){.namespace_name = "default", .name = request->name, .from_usec = request->from_usec, .to_usec = request->to_usec,
+                                               .reverse = request->reverse, .again = request->again, .parallel_max = request->parallel, .key = request->key};
+        add_covered(request, arena, &event->backfill);
+        return 0;
+    case EV_BACKFILL_CANCEL:
+        event->backfill_cancel = request->run_id;
         return 0;
     case EV_JOB_HOLD:
         event->job_hold = (struct ev_job_hold){.namespace_name = "default", .name = request->name, .to = (enum job_state)request->to};
@@ -154,6 +191,9 @@ static void request_arrives(void *context, uint64_t id)
     bool brings_work = request->kind == EV_SUBMIT || request->kind == EV_APPLY || request->kind == EV_START_JOB;
     if ((engine_full(server->engine) && brings_work) || engine_overfull(server->engine))
         return; // refused; it will be asked again
+    // The history is asked when it knows all that was decided.
+    if (request->kind == EV_BACKFILL && core_seq(engine_core(server->engine)) != sim->truth.seq)
+        return;
     struct event event;
     arena_clear(&server->arena);
     must(make_event(request, &server->arena, &event) == 0);
@@ -199,6 +239,12 @@ static void check_ack(struct sim *sim, const struct request *request, const stru
 {
     const struct t_run *run = truth_run(sim, request->run_id);
     switch (request->kind) {
+    case EV_BACKFILL:
+        hold(sim, INV_ACK_DURABLE, reply->backfill_id == 0 || truth_backfill(sim, reply->backfill_id) != NULL, "backfill %" PRIu64 " is acknowledged, but not durable",
+             reply->backfill_id);
+        hold(sim, INV_IDEMPOTENT, request->got_run == 0 || request->got_run == reply->backfill_id, "request %" PRIu64 " was answered with backfill %" PRIu64 " and now with %" PRIu64,
+             request->id, request->got_run, reply->backfill_id);
+        return;
     case EV_SUBMIT:
     case EV_START_JOB:
         check_submit_ack(sim, request, reply);
@@ -267,7 +313,10 @@ void client_reply(struct server *server, const struct fx_reply *reply)
           reply->run_id != 0 ? UINT64_C(1) << 56 | reply->run_id : 0);
     if (reply->code == 0) {
         check_ack(sim, request, reply);
-        remember_ack(sim, request, reply);
+        if (request->kind == EV_BACKFILL)
+            request->got_run = reply->backfill_id;
+        else if (request->kind != EV_BACKFILL_CANCEL)
+            remember_ack(sim, request, reply);
         bool run = request->kind == EV_SUBMIT || request->kind == EV_START_JOB;
         if (run && request->key[0] != '\0') {
             hold(sim, INV_IDEMPOTENT, request->got_run == 0 || request->got_run == reply->run_id || sim->skipped_usec >= sim->limits.value[LIMIT_IDEMPOTENCY_WINDOW],

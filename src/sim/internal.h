@@ -425,6 +425,9 @@ struct request {
     struct buf packed; // spec
     char key[24];      // idempotency; empty: none
     char name[32];     // job or node
+    usec_t from_usec, to_usec; // range of a backfill
+    bool reverse, again;
+    uint32_t parallel;
     char param[16];    // a value for the parameter p; empty: none
     uint64_t run_id, rerun_of, job_id;
     uint32_t job_version;
@@ -498,7 +501,7 @@ enum phase { PHASE_FAULTS = 1, PHASE_HEALED, PHASE_OVER };
 
 struct work_shape {
     usec_t mean_usec;     // between two actions of people
-    uint32_t weights[24];
+    uint32_t weights[32];
     usec_t run_usec;      // typical length of a process
     uint32_t fail_permille, amo_permille, big_permille;
     uint32_t calendar_permille; // actions that are followed by a change of a calendar; schedules that name some; 0: none in this seed

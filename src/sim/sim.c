@@ -45,9 +45,9 @@ static void draw_limits(struct sim *sim, struct prng *prng)
 static void draw_shape(struct sim *sim, struct prng *prng)
 {
     struct work_shape *shape = &sim->shape;
-    static const uint32_t usual[] = {30, 12, 2, 10, 12, 6, 2, 10, 6, 12, 6, 3, 5, 5, 4, 4, 2, 4, 6, 2, 3, 4, 4, 4};
-    static const uint32_t cron[] = {4, 1, 0, 2, 2, 2, 0, 40, 10, 4, 1, 6, 1, 1, 10, 14, 6, 1, 1, 0, 1, 1, 2, 14};
-    static const uint32_t array[] = {4, 40, 10, 6, 6, 2, 0, 2, 2, 20, 20, 2, 4, 6, 1, 2, 1, 3, 4, 1, 2, 2, 4, 1};
+    static const uint32_t usual[] = {30, 12, 2, 10, 12, 6, 2, 10, 6, 12, 6, 3, 5, 5, 4, 4, 2, 4, 6, 2, 3, 4, 4, 4, 4};
+    static const uint32_t cron[] = {4, 1, 0, 2, 2, 2, 0, 40, 10, 4, 1, 6, 1, 1, 10, 14, 6, 1, 1, 0, 1, 1, 2, 14, 12};
+    static const uint32_t array[] = {4, 40, 10, 6, 6, 2, 0, 2, 2, 20, 20, 2, 4, 6, 1, 2, 1, 3, 4, 1, 2, 2, 4, 1, 1};
     const uint32_t *weights = usual;
     const char *scenario = sim->options->scenario;
     uint64_t roll = prng_below(prng, 10);

@@ -23,7 +23,7 @@ void truth_init(struct sim *sim)
 void truth_release(struct sim *sim)
 {
     struct truth *truth = &sim->truth;
-    struct map *maps[] = {&truth->runs, &truth->tasks, &truth->fences, &truth->jobs};
+    struct map *maps[] = {&truth->runs, &truth->tasks, &truth->fences, &truth->jobs, &truth->backfills};
     for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
         map_release(maps[i]);
     strmap_release(&truth->keys);
@@ -203,6 +203,9 @@ static void on_submitted(struct sim *sim, const struct record *record)
     run->nominal_usec = rec->nominal_usec;
     run->packed_len = (uint32_t)rec->packed.len;
     read_params(sim, run, rec->params);
+    run->backfill_id = rec->backfill_id;
+    if (rec->backfill_id != 0)
+        truth_backfill_run(sim, rec);
     fill_run(sim, run, rec->spec);
     read_again(sim, run, rec);
     list_init(&run->link);
@@ -294,6 +297,9 @@ static void on_run_ended(struct sim *sim, const struct record *record)
     hold(sim, INV_SUCCESS_TRUE, rec->to != RUN_SUCCEEDED || n[TASK_SUCCEEDED] == run->n_tasks, "run %" PRIu64 " succeeded with %u of %u tasks", run->id,
          n[TASK_SUCCEEDED], run->n_tasks);
     run->state = rec->to;
+    struct t_backfill *backfill = run->backfill_id != 0 ? truth_backfill(sim, run->backfill_id) : NULL;
+    if (backfill != NULL)
+        backfill->n_active--;
     give_key(sim, run);
     list_del(&run->link);
     truth->n_live--;
@@ -424,6 +430,11 @@ void truth_record(struct sim *sim, const struct record *record)
     case REC_NODE_STATE:
     case REC_NODE_ADMISSION:
         truth_node_record(sim, record);
+        return;
+    case REC_BACKFILL_BEGAN:
+    case REC_BACKFILL_FIRED:
+    case REC_BACKFILL_ENDED:
+        truth_backfill_record(sim, record);
         return;
     case REC_KINDS:
         unreachable();

@@ -60,7 +60,7 @@ struct t_run {
     bool cancelled_acked;
     uint32_t alive; // processes
     uint32_t packed_len, job_version;
-    uint64_t rerun_of;
+    uint64_t rerun_of, backfill_id;
     struct bytes again; // packed spec of a run that does the same again
     uint64_t params_hash; // of its values of parameters
     char param[16];       // the value of the parameter p; empty: none
@@ -134,6 +134,20 @@ struct t_job {
     uint32_t pause_after, failures; // failed runs in a row
 };
 
+struct t_backfill {
+    uint64_t id, job_id;
+    uint32_t job_version;
+    enum backfill_state state;
+    usec_t from_usec, to_usec;
+    bool reverse;
+    uint32_t parallel_max, n_active;
+    usec_t done_usec;
+    uint32_t done_trigger;
+    uint64_t n_fired, expect_run;
+    struct instant_span *covered;
+    size_t n_covered;
+};
+
 struct t_key {
     char *name;
     uint32_t holders; // runs that hold it
@@ -142,12 +156,12 @@ struct t_key {
 struct truth {
     struct map runs, tasks, fences;
     struct strmap keys, idempotency, jobs_by_name;
-    struct map jobs;
+    struct map jobs, backfills;
     struct list jobs_list, live;
     struct t_calendar calendars[CALENDARS_MAX];
     struct t_node *nodes;
     size_t n_nodes, cap_nodes;
-    uint64_t seq, epoch, last_run, last_job, last_fence;
+    uint64_t seq, epoch, last_run, last_job, last_backfill, last_fence;
     uint64_t n_runs, n_live, n_ended, n_archived;
     uint64_t n_tasks; // of runs that the core holds
     usec_t at_usec; // wall time of the last record
@@ -165,6 +179,9 @@ void truth_release(struct sim *);
 // A batch has become durable.
 void truth_batch(struct sim *, uint64_t epoch, const struct disk_batch *);
 void truth_record(struct sim *, const struct record *);
+struct t_backfill *truth_backfill(const struct sim *, uint64_t id);
+void truth_backfill_run(struct sim *, const struct rec_run_submitted *);
+void truth_backfill_record(struct sim *, const struct record *);
 void truth_job_record(struct sim *, const struct record *);
 void truth_job_run_ended(struct sim *, struct t_job *, enum run_state how, usec_t at_usec);
 void truth_jobs_batch(struct sim *);

@@ -10,7 +10,7 @@
 enum action {
     ACT_SMALL, ACT_ARRAY, ACT_HUGE, ACT_AFTER, ACT_KEYED, ACT_LATER, ACT_POISON, ACT_APPLY, ACT_START, ACT_CANCEL, ACT_CANCEL_TASKS, ACT_CANCEL_JOB,
     ACT_HOLD, ACT_RELEASE, ACT_JOB_HOLD, ACT_JOB_RELEASE, ACT_JOB_DELETE, ACT_DRAIN, ACT_UNDRAIN, ACT_REMOVE, ACT_BURST, ACT_TWICE, ACT_RERUN,
-    ACT_RACE, ACTIONS
+    ACT_RACE, ACT_BACKFILL, ACTIONS
 };
 _Static_assert((int)ACTIONS <= (int)(sizeof(((struct work_shape *)0)->weights) / sizeof(uint32_t)), "every action has a weight");
 
@@ -207,6 +207,25 @@ static void submit_twice(struct sim *sim, struct prng *prng)
     }
 }
 
+static void backfill(struct sim *sim, struct prng *prng, const char *name)
+{
+    if (sim->truth.last_backfill > 0 && prng_chance(prng, 200)) {
+        struct request *cancel = client_request_new(sim, EV_BACKFILL_CANCEL);
+        cancel->run_id = 1 + draw(prng, sim->truth.last_backfill);
+        client_request(cancel);
+        return;
+    }
+    struct request *request = client_request_new(sim, EV_BACKFILL);
+    snprintf(request->name, sizeof(request->name), "%s", name);
+    snprintf(request->key, sizeof(request->key), "b%" PRIu64, ++sim->next_key);
+    request->from_usec = WALL_BASE_USEC + sim->now - (usec_t)draw(prng, 40) * USEC_PER_MIN - (usec_t)draw(prng, 600) * USEC_PER_SEC;
+    request->to_usec = request->from_usec + (1 + (usec_t)draw(prng, 1200)) * USEC_PER_SEC;
+    request->reverse = prng_chance(prng, 400);
+    request->again = prng_chance(prng, 300);
+    request->parallel = 1 + (uint32_t)draw(prng, 4);
+    client_request(request);
+}
+
 static void act(struct sim *sim, enum action action, struct prng *prng)
 {
     char job[32], node[32];
@@ -289,6 +308,9 @@ static void act(struct sim *sim, enum action action, struct prng *prng)
         return;
     case ACT_TWICE:
         submit_twice(sim, prng);
+        return;
+    case ACT_BACKFILL:
+        backfill(sim, prng, job);
         return;
     case ACTIONS:
         unreachable();

@@ -32,7 +32,8 @@ static const struct db_schema schema = {
            " n_succeeded INTEGER NOT NULL, n_failed INTEGER NOT NULL, n_cancelled INTEGER NOT NULL, n_expired INTEGER NOT NULL,"
            " n_lost INTEGER NOT NULL, submitted_usec INTEGER NOT NULL, started_usec INTEGER NOT NULL, ended_usec INTEGER NOT NULL,"
            " nominal_usec INTEGER NOT NULL, rerun_of INTEGER NOT NULL, submitted_by TEXT, tail_first INTEGER NOT NULL,"
-           " tail_last INTEGER NOT NULL, nodes BLOB NOT NULL, tail BLOB NOT NULL, params BLOB NOT NULL);"
+           " tail_last INTEGER NOT NULL, nodes BLOB NOT NULL, tail BLOB NOT NULL, params BLOB NOT NULL,"
+           " backfill_id INTEGER NOT NULL);"
            "CREATE INDEX runs_by_name ON runs (name_id);"
            "CREATE INDEX runs_by_state ON runs (state);"
            "CREATE INDEX runs_by_end ON runs (ended_usec) WHERE ended_usec > 0;"
@@ -46,7 +47,11 @@ static const struct db_schema schema = {
            " at_usec INTEGER NOT NULL, outcome INTEGER NOT NULL, run_id INTEGER NOT NULL, n_missed INTEGER NOT NULL,"
            " last_usec INTEGER NOT NULL, why TEXT,"
            " PRIMARY KEY (job_id, nominal_usec, trigger_no)) WITHOUT ROWID;"
-           "CREATE INDEX fires_by_time ON fires (at_usec);",
+           "CREATE INDEX fires_by_time ON fires (at_usec);"
+           "CREATE TABLE backfilled (job_id INTEGER NOT NULL, nominal_usec INTEGER NOT NULL, trigger_no INTEGER NOT NULL,"
+           " at_usec INTEGER NOT NULL, backfill_id INTEGER NOT NULL, run_id INTEGER NOT NULL,"
+           " PRIMARY KEY (job_id, nominal_usec, trigger_no)) WITHOUT ROWID;"
+           "CREATE INDEX backfilled_by_time ON backfilled (at_usec);",
 };
 
 static const char *const statements[H_STATEMENTS] = {
@@ -71,9 +76,9 @@ static const char *const statements[H_STATEMENTS] = {
     // The first 14 values are those of the updates.
     [H_RUN_INSERT] = "INSERT OR REPLACE INTO runs (run_id, held, n_active, n_succeeded, n_failed, n_cancelled, n_expired, n_lost, started_usec,"
                      " tail_first, tail_last, nodes, tail, state, ended_usec, spec_id, name_id, job_id, job_version, submitted_usec,"
-                     " nominal_usec, rerun_of, submitted_by, params)"
+                     " nominal_usec, rerun_of, submitted_by, params, backfill_id)"
                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,"
-                     " ?24)",
+                     " ?24, ?25)",
     // Without the columns that have an index.
     [H_RUN_UPDATE] = "UPDATE runs SET held = ?2, n_active = ?3, n_succeeded = ?4, n_failed = ?5, n_cancelled = ?6, n_expired = ?7,"
                      " n_lost = ?8, started_usec = ?9, tail_first = ?10, tail_last = ?11, nodes = ?12, tail = ?13 WHERE run_id = ?1",
@@ -87,6 +92,12 @@ static const char *const statements[H_STATEMENTS] = {
                    " SET first_run = min(first_run, excluded.first_run), last_run = max(last_run, excluded.last_run)",
     [H_FIRE_SET] = "INSERT OR REPLACE INTO fires (job_id, nominal_usec, trigger_no, at_usec, outcome, run_id, n_missed, last_usec, why)"
                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [H_BACKFILLED_SET] = "INSERT OR REPLACE INTO backfilled (job_id, nominal_usec, trigger_no, at_usec, backfill_id, run_id)"
+                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [H_INSTANTS_RUN] = "SELECT nominal_usec FROM fires WHERE job_id = ?1 AND nominal_usec >= ?2 AND nominal_usec < ?3 AND run_id != 0"
+                       " UNION SELECT nominal_usec FROM backfilled WHERE job_id = ?1 AND nominal_usec >= ?2 AND nominal_usec < ?3 ORDER BY 1",
+    [H_PURGE_BACKFILLED] = "DELETE FROM backfilled WHERE (job_id, nominal_usec, trigger_no) IN"
+                           " (SELECT job_id, nominal_usec, trigger_no FROM backfilled WHERE at_usec < ?1 ORDER BY at_usec LIMIT ?2)",
     [H_PURGE_RUNS] = "SELECT r.run_id, r.spec_id, r.name_id, r.nodes, s.labels FROM runs r INDEXED BY runs_by_end"
                      " LEFT JOIN specs s ON s.spec_id = r.spec_id WHERE r.ended_usec > 0 AND r.ended_usec < ?1"
                      " ORDER BY r.ended_usec LIMIT ?2",
@@ -106,14 +117,15 @@ static const char *const statements[H_STATEMENTS] = {
     [H_SLOT_UNTIL] = "SELECT max(last_run) FROM slots WHERE slot <= ?1",
     [H_RUN_VIEW] = "SELECT r.job_id, n.namespace, n.name, r.job_version, r.state, r.held, s.n_tasks, r.n_active, r.n_succeeded, r.n_failed,"
                    " r.n_cancelled, r.n_expired, r.n_lost, r.submitted_usec, r.started_usec, r.ended_usec, r.nominal_usec, r.rerun_of,"
-                   " s.queue, s.priority, r.submitted_by, s.labels, r.params FROM runs r JOIN specs s ON s.spec_id = r.spec_id"
+                   " s.queue, s.priority, r.submitted_by, s.labels, r.params, r.backfill_id FROM runs r JOIN specs s ON s.spec_id = r.spec_id"
                    " JOIN job_names n ON n.name_id = r.name_id WHERE r.run_id = ?1",
     [H_RUN_SPEC] = "SELECT s.packed FROM runs r JOIN specs s ON s.spec_id = r.spec_id WHERE r.run_id = ?1",
     [H_RUN_TASKS] = "SELECT r.state, s.n_tasks, s.tasks, r.tail FROM runs r JOIN specs s ON s.spec_id = r.spec_id WHERE r.run_id = ?1",
     [H_BLOCKS] = "SELECT bytes FROM blocks WHERE run_id = ?1 AND first_index <= ?3 AND last_index >= ?2 ORDER BY block_id",
     [H_NODE_NAME] = "SELECT name FROM nodes WHERE node_id = ?1",
-    [H_FIRES] = "SELECT nominal_usec, at_usec, trigger_no, outcome, run_id, n_missed, last_usec, why FROM fires WHERE job_id = ?1 AND nominal_usec < ?2"
-                " ORDER BY nominal_usec DESC, trigger_no",
+    [H_FIRES] = "SELECT nominal_usec, at_usec, trigger_no, outcome, run_id, n_missed, last_usec, why, 0 FROM fires WHERE job_id = ?1 AND nominal_usec < ?2"
+                " UNION ALL SELECT nominal_usec, at_usec, trigger_no, 0, run_id, 0, 0, NULL, backfill_id FROM backfilled"
+                " WHERE job_id = ?1 AND nominal_usec < ?2 ORDER BY 1 DESC, 3, 9",
 };
 
 int history_statement(struct history *history, enum history_statement which, sqlite3_stmt **ret_statement, struct err *err)

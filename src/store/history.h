@@ -69,6 +69,17 @@ struct fire_view {
     usec_t last_usec;  // the last of them; 0: none
     const char *why;   // the reason in words; NULL: the outcome says it
     bool damaged;      // its outcome cannot be read
+    uint64_t backfill_id; // that ran it; 0: the schedule decided it
 };
 int history_fires(struct history *, uint64_t job_id, usec_t before, size_t max, struct arena *, struct fire_view **ret_fires, size_t *ret_n,
                   struct err *);
+
+// Which instants in from <= t < to of a job have a run, by its schedule or by a backfill, as stretches that ascend and in which every instant has
+// one; ERR_LIMIT when there are more than max. What is older than the retention is not known any more.
+struct run_instants {
+    uint64_t job_id;
+    usec_t from_usec, to_usec;
+    const struct job_spec *spec; // of the job
+    const usec_t *next_usec;     // a known instant of each of its triggers; USEC_NEVER: none
+};
+int history_covered(struct history *, const struct run_instants *, size_t max, struct arena *, struct instant_span **ret_spans, size_t *ret_n, struct err *);

@@ -304,6 +304,7 @@ static int insert_run(struct history *history, const struct fold_run *run, struc
     db_bind_u64(row, 22, run->submitted->rerun_of);
     db_bind_text(row, 23, run->submitted->submitted_by);
     db_bind_blob(row, 24, run->submitted->params.data, run->submitted->params.len);
+    db_bind_u64(row, 25, run->submitted->backfill_id);
     code = db_run(row, err);
     for (size_t i = 0; i < run->spec->n_labels && code == 0; i++) {
         code = history_statement(history, H_RUN_LABEL_INSERT, &row, err);

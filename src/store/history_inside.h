@@ -51,6 +51,9 @@ enum history_statement {
     H_BLOCK_INSERT,
     H_SLOT_SET,
     H_FIRE_SET,
+    H_BACKFILLED_SET,
+    H_INSTANTS_RUN,
+    H_PURGE_BACKFILLED,
     H_PURGE_RUNS,
     H_PURGE_NODE,
     H_PURGE_LABEL,
@@ -84,6 +87,9 @@ struct history {
     sqlite3_stmt *statement[H_STATEMENTS]; // prepared at their first use
     struct history_fold *fold;             // of a writer
 };
+
+// history_backfill.c: an instant that a backfill ran.
+int history_backfill_fired(struct history *, const struct record *, struct err *);
 
 // The statement, ready to be bound. It stays the history's; reset it when it is not run to its end.
 int history_statement(struct history *, enum history_statement, sqlite3_stmt **ret_statement, struct err *);

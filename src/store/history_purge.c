@@ -116,10 +116,12 @@ static int purge(struct history *history, usec_t ended_before_usec, size_t max, 
         if (code == 0)
             code = drop_shared(history, &runs[i], err);
     }
+    static const enum history_statement fires[] = {H_PURGE_FIRES, H_PURGE_BACKFILLED};
     sqlite3_stmt *row;
-    if (code == 0)
-        code = history_statement(history, H_PURGE_FIRES, &row, err);
-    if (code == 0) {
+    for (int i = 0; i < 2 && code == 0; i++) {
+        code = history_statement(history, fires[i], &row, err);
+        if (code < 0)
+            break;
         db_bind_i64(row, 1, ended_before_usec);
         db_bind_u64(row, 2, max);
         code = db_run(row, err);

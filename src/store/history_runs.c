@@ -255,6 +255,7 @@ static int fill_view(sqlite3_stmt *row, uint64_t run_id, struct arena *arena, st
     view->queue = history_column_text(row, 18, arena);
     view->priority = sqlite3_column_int(row, 19);
     view->submitted_by = history_column_text(row, 20, arena);
+    view->backfill_id = (uint64_t)sqlite3_column_int64(row, 23);
     struct bytes params = history_column_bytes(row, 22);
     if (params.len > 0)
         view->params = (struct bytes){arena_memdup(arena, params.data, params.len), params.len};
@@ -387,6 +388,7 @@ int history_fires(struct history *history, uint64_t job_id, usec_t before, size_
             .n_missed = (uint64_t)sqlite3_column_int64(row, 5),
             .last_usec = sqlite3_column_int64(row, 6),
             .why = arena_strdup(arena, (const char *)sqlite3_column_text(row, 7)),
+            .backfill_id = (uint64_t)sqlite3_column_int64(row, 8),
         };
     }
     sqlite3_reset(row);

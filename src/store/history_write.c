@@ -212,6 +212,8 @@ static int on_record(struct history *history, const struct record *record, struc
         return on_run_submitted(history, record, err);
     if (record->kind == REC_JOB_FIRED)
         return on_job_fired(history, record, err);
+    if (record->kind == REC_BACKFILL_FIRED)
+        return history_backfill_fired(history, record, err);
     if (record->kind == REC_NODE_REGISTERED)
         return on_node_registered(history, record, err);
     uint64_t run_id = run_of(record);

@@ -117,6 +117,7 @@ static void check_run_submitted(const struct rec_run_submitted *a, const struct 
     assert_int_equal(a->work_hash, b->work_hash);
     check_text(a->submitted_by, b->submitted_by);
     check_bytes(a->params, b->params);
+    assert_int_equal(a->backfill_id, b->backfill_id);
     assert_int_equal(a->eligible, b->eligible);
     assert_int_equal(a->held, b->held);
 }
@@ -237,6 +238,11 @@ void check_record(const struct record *a, const struct record *b)
         return;
     case REC_CALENDAR_DELETED:
         check_text(a->calendar_deleted.name, b->calendar_deleted.name);
+        return;
+    case REC_BACKFILL_BEGAN:
+    case REC_BACKFILL_FIRED:
+    case REC_BACKFILL_ENDED:
+        check_backfill_body(a, b);
         return;
     case REC_KINDS:
         break;

@@ -55,6 +55,7 @@ static void check_start(const struct fx_start *a, const struct fx_start *b)
         assert_int_equal(o->job_id, p->job_id);
         assert_int_equal(o->nominal_usec, p->nominal_usec);
         check_bytes(o->params, p->params);
+        assert_int_equal(o->backfill_id, p->backfill_id);
         check_bytes(o->spec, p->spec);
     }
 }
@@ -191,6 +192,7 @@ static void check_snap_run(const struct snap_run *a, const struct snap_run *b)
     assert_int_equal(a->ended_usec, b->ended_usec);
     assert_int_equal(a->nominal_usec, b->nominal_usec);
     check_bytes(a->params, b->params);
+    assert_int_equal(a->backfill_id, b->backfill_id);
     assert_int_equal(a->cursor, b->cursor);
     assert_int_equal(a->n_succeeded, b->n_succeeded);
     assert_int_equal(a->n_failed, b->n_failed);
@@ -261,6 +263,9 @@ void check_snapshot_item(const struct snapshot_item *a, const struct snapshot_it
         assert_int_equal(a->calendar.version, b->calendar.version);
         assert_int_equal(a->calendar.put_usec, b->calendar.put_usec);
         assert_int_equal(a->calendar.put_seq, b->calendar.put_seq);
+        return;
+    case SNAP_BACKFILL:
+        check_snap_backfill(&a->backfill, &b->backfill);
         return;
     case SNAP_KINDS:
         break;

@@ -91,6 +91,7 @@ static void gen_run_submitted(struct gen *g, struct rec_run_submitted *r)
         .job_version = gen_u32(g),
         .nominal_usec = gen_usec(g),
         .rerun_of = gen_u64(g),
+        .backfill_id = gen_u64(g),
         .spec = gen_spec(g),
         .idempotency_key = gen_maybe_text(g),
         .work_hash = gen_u64(g),
@@ -232,6 +233,11 @@ struct record *gen_record(struct gen *g, enum record_kind kind)
         break;
     case REC_CALENDAR_DELETED:
         r->calendar_deleted = (struct rec_calendar_deleted){gen_text(g)};
+        break;
+    case REC_BACKFILL_BEGAN:
+    case REC_BACKFILL_FIRED:
+    case REC_BACKFILL_ENDED:
+        gen_backfill_body(g, r);
         break;
     case REC_KINDS:
         fail();

@@ -67,6 +67,7 @@ static void gen_start(struct gen *g, struct fx_start *fx)
             .n_tasks = gen_u32(g),
             .job_id = gen_u64(g),
             .nominal_usec = gen_usec(g),
+            .backfill_id = gen_u64(g),
             .params = i > 0 && prng_chance(&g->prng, 500) ? order[i - 1].params : gen_bytes(g, gen_count(g, 30)),
             .spec = spec[prng_below(&g->prng, 3)],
         };
@@ -203,6 +204,7 @@ static void gen_snap_run(struct gen *g, struct snap_run *s)
         .ended_usec = gen_usec(g),
         .nominal_usec = gen_usec(g),
         .params = gen_bytes(g, gen_count(g, 30)),
+        .backfill_id = gen_u64(g),
         .cursor = gen_u32(g),
         .n_succeeded = gen_u32(g),
         .n_failed = gen_u32(g),
@@ -244,7 +246,7 @@ struct snapshot_item *gen_snapshot_item(struct gen *g, enum snapshot_kind kind)
     item->kind = kind;
     switch (kind) {
     case SNAP_HEAD:
-        item->head = (struct snap_head){gen_u64(g), gen_u64(g), gen_u64(g), gen_u64(g), gen_u64(g), gen_u32(g)};
+        item->head = (struct snap_head){gen_u64(g), gen_u64(g), gen_u64(g), gen_u64(g), gen_u64(g), gen_u64(g) | 1, gen_u32(g)};
         break;
     case SNAP_JOB:
         gen_snap_job(g, &item->job);
@@ -268,6 +270,9 @@ struct snapshot_item *gen_snapshot_item(struct gen *g, enum snapshot_kind kind)
         break;
     case SNAP_CALENDAR:
         item->calendar = (struct snap_calendar){gen_calendar(g), 1 + gen_u32(g) / 2, gen_usec(g), gen_u64(g)};
+        break;
+    case SNAP_BACKFILL:
+        gen_snap_backfill(g, &item->backfill);
         break;
     case SNAP_KINDS:
         fail();

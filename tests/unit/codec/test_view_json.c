@@ -60,7 +60,7 @@ static void test_run(void **state)
         "{\"run_id\":12,\"job\":\"etl\",\"namespace\":\"default\",\"job_version\":2,\"state\":\"running\",\"held\":true,\"tasks\":{\"total\":10,"
         "\"pending\":1,\"backoff\":2,\"placed\":3,\"running\":4,\"stopping\":5,\"succeeded\":6,\"failed\":7,\"cancelled\":8,\"expired\":9,"
         "\"lost\":10},\"submitted_at\":\"2027-01-15T08:00:00.123Z\",\"started_at\":\"2027-01-15T08:00:01.000Z\",\"ended_at\":null,"
-        "\"nominal_at\":null,\"rerun_of\":11,\"queue\":\"batch\",\"priority\":-3,\"submitted_by\":\"admin\",\"params\":{\"day\":\"1\"},"
+        "\"nominal_at\":null,\"rerun_of\":11,\"backfill_id\":null,\"queue\":\"batch\",\"priority\":-3,\"submitted_by\":\"admin\",\"params\":{\"day\":\"1\"},"
         "\"labels\":{\"team\":\"data\"}}");
     buf_clear(&out);
     struct job_spec spec;
