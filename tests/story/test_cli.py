@@ -499,6 +499,17 @@ def test_a_command_knows_its_times(fleet):
     fleet.ok("delete", "tack")
 
 
+@covers("backfill", "backfills")
+def test_backfill(fleet):
+    fleet.ok("apply", "-f", "-", stdin="name: past\ncommand: ['true']\nresources: {cpu: 50m}\nschedule: '0 3 * * *'\n")
+    said = fleet.ok("backfill", "past", "--from", "2026-03-01T00:00:00Z", "--to", "2026-03-04T00:00:00Z")
+    number = re.fullmatch(r"backfill (\d+) runs 3 instants; `muster backfills \1` tells how far it is\n", said)[1]
+    fleet.wait_for(lambda: fleet.json("backfills", number)["state"] == "ended", "the backfill")
+    assert re.search(rf"^ *{number}  past  ended +3/3 ", fleet.ok("backfills"), re.M)
+    assert fleet.ok("backfill", "past", "--from", "2026-03-01T00:00:00Z", "--to", "2026-03-04T00:00:00Z", "--again", "--dry-run") == "3 instants to run\n"
+    fleet.ok("delete", "past")
+
+
 def test_delay_after_the_last_end(fleet):
     fleet.ok("apply", "-f", "-", stdin="name: chain\ncommand: [sleep, '0.3']\nschedule: {after_end: 1s}\nresources: {cpu: 50m}\n")
     assert fleet.json("show", "chain")["spec"]["schedule"] == [{"after_end": "1s"}]

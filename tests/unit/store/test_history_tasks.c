@@ -333,6 +333,46 @@ static void test_run_that_never_ran(void **state)
     assert_int_equal(n, 0);
 }
 
+// Which instants have a run: those that the schedule started and those that backfills ran, as stretches.
+static void test_covered(void **state)
+{
+    struct book *book = *state;
+    cleanup_arena struct arena arena = {0};
+    static const int minutes[] = {0, 1, 2, 5, 6, 9};
+    for (size_t i = 0; i < sizeof(minutes) / sizeof(minutes[0]); i++)
+        add(book, REC_JOB_FIRED)->job_fired =
+            (struct rec_job_fired){.job_id = 3, .nominal_usec = START_USEC + minutes[i] * USEC_PER_MIN, .outcome = FIRE_STARTED, .run_id = i + 1};
+    add(book, REC_JOB_FIRED)->job_fired = (struct rec_job_fired){.job_id = 3, .nominal_usec = START_USEC + 3 * USEC_PER_MIN, .outcome = FIRE_SKIPPED_OVERLAP};
+    add(book, REC_BACKFILL_FIRED)->backfill_fired =
+        (struct rec_backfill_fired){.backfill_id = 7, .job_id = 3, .nominal_usec = START_USEC + 4 * USEC_PER_MIN, .run_id = 90};
+    add(book, REC_JOB_FIRED)->job_fired = (struct rec_job_fired){.job_id = 4, .nominal_usec = START_USEC + 3 * USEC_PER_MIN, .run_id = 91};
+    take_in(book);
+    struct trigger every = {.kind = TRIGGER_EVERY, .every_usec = USEC_PER_MIN};
+    struct job_spec spec = {.triggers = &every, .n_triggers = 1};
+    usec_t next = START_USEC + 20 * USEC_PER_MIN;
+    struct run_instants of = {.job_id = 3, .from_usec = START_USEC + USEC_PER_MIN, .to_usec = START_USEC + 9 * USEC_PER_MIN, .spec = &spec, .next_usec = &next};
+    struct instant_span *spans;
+    size_t n = 0;
+    assert_int_equal(history_covered(book->history, &of, 10, &arena, &spans, &n, NULL), 0);
+    assert_int_equal(n, 2);
+    assert_int_equal(spans[0].first_usec, START_USEC + USEC_PER_MIN);
+    assert_int_equal(spans[0].last_usec, START_USEC + 2 * USEC_PER_MIN);
+    assert_int_equal(spans[1].first_usec, START_USEC + 4 * USEC_PER_MIN);
+    assert_int_equal(spans[1].last_usec, START_USEC + 6 * USEC_PER_MIN);
+    struct err err = {0};
+    assert_int_equal(history_covered(book->history, &of, 1, &arena, &spans, &n, &err), ERR_LIMIT);
+    // The instant shows both fates, and old ones are dropped with the runs.
+    struct fire_view *fires;
+    assert_int_equal(history_fires(book->history, 3, 0, 20, &arena, &fires, &n, NULL), 0);
+    assert_int_equal(n, 8);
+    assert_int_equal(fires[3].backfill_id, 7);
+    assert_int_equal(fires[3].run_id, 90);
+    size_t dropped;
+    assert_int_equal(history_purge(book->history, INT64_MAX, 100, &dropped, NULL), 0);
+    assert_int_equal(history_fires(book->history, 3, 0, 20, &arena, &fires, &n, NULL), 0);
+    assert_int_equal(n, 0);
+}
+
 static void test_fires(void **state)
 {
     struct book *book = *state;
@@ -456,6 +496,7 @@ int main(void)
         TEST(test_large_record),
         TEST(test_run_that_never_ran),
         TEST(test_fires),
+        TEST(test_covered),
         TEST(test_damaged_bytes),
         TEST(test_bytes_that_claim_much),
     };
