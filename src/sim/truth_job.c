@@ -27,14 +27,23 @@ static void count_late_start(struct sim *sim, struct t_job *job, usec_t at_usec)
 // As many instants wait for a job's runs as its policy allows, and none is turned away before.
 static void check_queue(struct sim *sim, const struct t_job *job, const struct rec_job_fired *rec)
 {
-    if (rec->outcome != FIRE_QUEUED && rec->outcome != FIRE_SKIPPED_QUEUE)
+    if (rec->outcome != FIRE_QUEUED && rec->outcome != FIRE_SKIPPED_QUEUE && rec->outcome != FIRE_SKIPPED_OVERLAP)
         return;
+    uint32_t backfills = 0;
     int64_t waiting = 0, most = job->overlap == OVERLAP_QUEUE_ALL ? sim->limits.value[LIMIT_QUEUED_FIRES] : 1;
     for (struct list *pos = sim->truth.live.next; pos != &sim->truth.live; pos = pos->next) {
         const struct t_run *run = list_entry(pos, struct t_run, link);
         waiting += run->job_id == job->id && run->nominal_usec != 0 && run->state == RUN_WAITING;
+        backfills += run->job_id == job->id && run->backfill_id != 0;
     }
     bool queues = job->overlap == OVERLAP_QUEUE || job->overlap == OVERLAP_QUEUE_ALL;
+    // Runs of backfills are in nobody's way: what finds them waits, whatever overlap says.
+    if (rec->outcome == FIRE_SKIPPED_OVERLAP) {
+        hold(sim, INV_OVERLAP, job->n_active > backfills, "job %" PRIu64 " skips an instant for the sake of runs of backfills", job->id);
+        return;
+    }
+    if (!queues && job->overlap != OVERLAP_ALLOW && backfills > 0)
+        return;
     hold(sim, INV_OVERLAP, queues && job->n_active > 0 && (rec->outcome == FIRE_QUEUED) == (waiting < most),
          "job %" PRIu64 " (overlap %s) decides %s while %" PRId64 " of %" PRId64 " wait", job->id, overlap_name(job->overlap), fire_outcome_name(rec->outcome),
          waiting, most);
