@@ -37,9 +37,10 @@ static void check_queue(struct sim *sim, const struct t_job *job, const struct r
         backfills += run->job_id == job->id && run->backfill_id != 0;
     }
     bool queues = job->overlap == OVERLAP_QUEUE || job->overlap == OVERLAP_QUEUE_ALL;
-    // Runs of backfills are in nobody's way: what finds them waits, whatever overlap says.
+    // Runs of backfills are in nobody's way: what finds them waits, whatever overlap says. A delay after the end has its next instant at their end.
     if (rec->outcome == FIRE_SKIPPED_OVERLAP) {
-        hold(sim, INV_OVERLAP, job->n_active > backfills, "job %" PRIu64 " skips an instant for the sake of runs of backfills", job->id);
+        bool delay = job->triggers[rec->trigger].rule.kind == TRIGGER_AFTER_END;
+        hold(sim, INV_OVERLAP, delay || job->n_active > backfills, "job %" PRIu64 " skips an instant for the sake of runs of backfills", job->id);
         return;
     }
     if (!queues && job->overlap != OVERLAP_ALLOW && backfills > 0)
