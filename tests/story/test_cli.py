@@ -499,17 +499,6 @@ def test_a_command_knows_its_times(fleet):
     fleet.ok("delete", "tack")
 
 
-@covers("backfill", "backfills")
-def test_backfill(fleet):
-    fleet.ok("apply", "-f", "-", stdin="name: past\ncommand: ['true']\nresources: {cpu: 50m}\nschedule: '0 3 * * *'\n")
-    said = fleet.ok("backfill", "past", "--from", "2026-03-01T00:00:00Z", "--to", "2026-03-04T00:00:00Z")
-    number = re.fullmatch(r"backfill (\d+) runs 3 instants; `muster backfills \1` tells how far it is\n", said)[1]
-    fleet.wait_for(lambda: fleet.json("backfills", number)["state"] == "ended", "the backfill")
-    assert re.search(rf"^ *{number}  past  ended +3/3 ", fleet.ok("backfills"), re.M)
-    assert fleet.ok("backfill", "past", "--from", "2026-03-01T00:00:00Z", "--to", "2026-03-04T00:00:00Z", "--again", "--dry-run") == "3 instants to run\n"
-    fleet.ok("delete", "past")
-
-
 def test_delay_after_the_last_end(fleet):
     fleet.ok("apply", "-f", "-", stdin="name: chain\ncommand: [sleep, '0.3']\nschedule: {after_end: 1s}\nresources: {cpu: 50m}\n")
     assert fleet.json("show", "chain")["spec"]["schedule"] == [{"after_end": "1s"}]
@@ -598,3 +587,14 @@ def test_wrong_token_is_said(fleet, tmp_path):
 
 def test_every_command_is_covered():
     assert set(SHOWN) == COVERED
+    assert set(SHOWN) == COVERED | {"backfill", "backfills"}  # those are in test_backfill.py
+
+
+def test_more_errors_than_are_shown_are_counted(fleet, tmp_path):
+    path = tmp_path / "many.yaml"
+    path.write_text("name: bad\ncommand: [true]\ncommand: [false]\n" + "".join(f"zz{i}: 1\n" for i in range(250)))
+    done = fleet("apply", "-f", str(path))
+    lines = done.err.splitlines()
+    assert done.code == 65 and len(lines) == 102
+    assert lines[0].endswith("command: it is given twice, first in line 2") and "zz0: there is no such field" in lines[1]
+    assert lines[-2:] == ["  and 151 more", f"muster: 251 errors in {path}, nothing was stored; `muster help job` describes every field"]
