@@ -320,7 +320,7 @@ void apply_run_ended(struct core *core, const struct record *record)
             job->failures += job->failures < UINT32_MAX;
         else if (record->run_ended.to == RUN_SUCCEEDED)
             job->failures = 0;
-        if (run->started_usec == 0 && run->nominal_usec != 0)
+        if (run->started_usec == 0 && run->nominal_usec != 0 && run->backfill_id == 0)
             job_missed(job, run->nominal_usec, FIRE_STARTED);
         job_run_ended(core, job, record->at_usec);
         backfills_wake_job(core, job->id);
