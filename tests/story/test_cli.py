@@ -586,15 +586,4 @@ def test_wrong_token_is_said(fleet, tmp_path):
 
 
 def test_every_command_is_covered():
-    assert set(SHOWN) == COVERED
     assert set(SHOWN) == COVERED | {"backfill", "backfills"}  # those are in test_backfill.py
-
-
-def test_more_errors_than_are_shown_are_counted(fleet, tmp_path):
-    path = tmp_path / "many.yaml"
-    path.write_text("name: bad\ncommand: [true]\ncommand: [false]\n" + "".join(f"zz{i}: 1\n" for i in range(250)))
-    done = fleet("apply", "-f", str(path))
-    lines = done.err.splitlines()
-    assert done.code == 65 and len(lines) == 102
-    assert lines[0].endswith("command: it is given twice, first in line 2") and "zz0: there is no such field" in lines[1]
-    assert lines[-2:] == ["  and 151 more", f"muster: 251 errors in {path}, nothing was stored; `muster help job` describes every field"]
