@@ -3,6 +3,7 @@
 #include "book.h"
 
 #include "base/bytes.h"
+#include "store/db.h"
 #include "store/history_pack.h"
 
 static void test_attempts(void **state)
@@ -415,6 +416,12 @@ static void test_fires(void **state)
     } while (n > 0);
     assert_int_equal(seen, 110);
     struct fire_view *fires;
+    // One that cannot be read is marked, and harms none beside it.
+    assert_int_equal(db_exec(book->history->db, "UPDATE fires SET outcome = 99 WHERE trigger_no = 1", NULL), 0);
+    assert_int_equal(history_fires(book->history, 3, 0, 1000, &arena, &fires, &n, NULL), 0);
+    assert_int_equal(n, 110);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(fires[i].damaged, fires[i].trigger == 1);
     assert_int_equal(history_fires(book->history, 4, 0, 9, &arena, &fires, &n, NULL), 0);
     assert_int_equal(n, 0);
     assert_int_equal(history_fires(book->history, 3, 0, 0, &arena, &fires, &n, NULL), 0);
