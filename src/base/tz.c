@@ -182,6 +182,37 @@ static struct tz *tz_new_utc(const char *name)
     return tz;
 }
 
+static const char *zones_folder(void)
+{
+    const char *dir = getenv("TZDIR");
+    return dir != NULL && dir[0] != '\0' ? dir : "/usr/share/zoneinfo";
+}
+
+// The first line of a file below the folder of the zones behind `before`, if it is a version: printable and short.
+static bool read_version(const char *file, const char *before, char ret[static TZ_VERSION_BYTES])
+{
+    cleanup_buf struct buf path = {0};
+    cleanup_buf struct buf bytes = {0};
+    buf_printf(&path, "%s/%s", zones_folder(), file);
+    if (fs_read(path.data, FILE_BYTES_MAX, &bytes, NULL) < 0 || bytes.len == 0)
+        return false;
+    size_t skip = strlen(before), len = strcspn(bytes.data, "\r\n");
+    if (len <= skip || len - skip >= TZ_VERSION_BYTES || strncmp(bytes.data, before, skip) != 0)
+        return false;
+    for (size_t i = skip; i < len; i++)
+        if (bytes.data[i] <= ' ' || bytes.data[i] > '~')
+            return false;
+    memcpy(ret, bytes.data + skip, len - skip);
+    ret[len - skip] = '\0';
+    return true;
+}
+
+void tz_database_version(char ret[static TZ_VERSION_BYTES])
+{
+    if (!read_version("tzdata.zi", "# version ", ret) && !read_version("+VERSION", "", ret))
+        must(str_copy(ret, TZ_VERSION_BYTES, "unknown") == 0);
+}
+
 int tz_load(const char *name, struct tz **ret_tz, struct err *err)
 {
     must(ret_tz != NULL);
@@ -191,12 +222,9 @@ int tz_load(const char *name, struct tz **ret_tz, struct err *err)
         *ret_tz = tz_new_utc(name);
         return 0;
     }
-    const char *dir = getenv("TZDIR");
-    if (dir == NULL || dir[0] == '\0')
-        dir = "/usr/share/zoneinfo";
     cleanup_buf struct buf path = {0};
     cleanup_buf struct buf bytes = {0};
-    buf_printf(&path, "%s/%s", dir, name);
+    buf_printf(&path, "%s/%s", zones_folder(), name);
     struct err why = {0};
     int rc = fs_read(path.data, FILE_BYTES_MAX, &bytes, &why);
     if (rc == ERR_NOT_FOUND)

@@ -31,6 +31,11 @@ const struct tz *tz_finder(void *context, const char *name);
 
 const char *tz_name(const struct tz *tz);
 
+// The version of the database that zones are loaded from now, such as "2025b": what the first line of its tzdata.zi says, or its file
+// +VERSION; "unknown" when neither does.
+#define TZ_VERSION_BYTES 64
+void tz_database_version(char ret[static TZ_VERSION_BYTES]);
+
 // Instants start_sec <= t < end_sec have one offset. INT64_MIN and INT64_MAX stand for no such end.
 struct tz_segment {
     int64_t start_sec;

@@ -150,6 +150,9 @@ void api_status(void *context, struct http_request *http)
     buf_printf(&json, "\"history\":{\"position\":%" PRIu64 ",\"lag_bytes\":%" PRIu64 "},", history_worker_position(server->worker),
                history_worker_lag_bytes(server->worker));
     buf_printf(&json, "\"memory_bytes\":%" PRIu64 ",\"connections\":%zu,", stats.bytes, http_connections(server->http));
+    buf_adds(&json, "\"tz_database\":");
+    json_add_text(&json, server->tz_version);
+    buf_addc(&json, ',');
     print_settings(&json, server->limits);
     buf_adds(&json, "}\n");
     // Answered at once, whatever the store does: this is where people look when it does not answer.

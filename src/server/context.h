@@ -49,6 +49,7 @@ struct server {
     struct watches *watches;
     struct handshake_key agent_key;
     char name[128];
+    const char *tz_version; // of the database of time zones in use
     usec_t started_wall_usec;
     struct list requests; // that wait for a reply, by deadline
     struct list all_requests;

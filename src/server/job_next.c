@@ -204,11 +204,13 @@ static void print_left_outs(struct buf *json, struct left_outs *left_outs)
 }
 
 // The coming instants, of all schedules together, and what is left out up to the last of them.
-static void add_instants(struct buf *json, struct coming *coming, size_t n_coming, const struct tz *shown, uint64_t n, struct arena *arena)
+static void add_instants(struct buf *json, const char *tz_version, struct coming *coming, size_t n_coming, const struct tz *shown, uint64_t n, struct arena *arena)
 {
     struct buf fires = {0};
     struct left_outs left_outs = {.arena = arena};
-    buf_adds(json, "{\"instants\":[");
+    buf_adds(json, "{\"tz_database\":");
+    json_add_text(json, tz_version);
+    buf_adds(json, ",\"instants\":[");
     uint64_t i = 0;
     for (; i < n; i++) {
         struct coming *first = NULL;
@@ -277,6 +279,6 @@ void api_job_next(void *context, struct http_request *http)
     struct buf json = {0};
     size_t n_coming;
     struct coming *coming = coming_of(engine_core(request->server->engine), &view, spec, from, &request->arena, &n_coming);
-    add_instants(&json, coming, n_coming, shown, n, &request->arena);
+    add_instants(&json, request->server->tz_version, coming, n_coming, shown, n, &request->arena);
     request_answer_durable(request, 200, &json);
 }

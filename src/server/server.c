@@ -20,6 +20,7 @@
 #include "server/context.h"
 #include "server/folder.h"
 #include "server/wall_watch.h"
+#include "server/zone_watch.h"
 
 enum {
     REQUEST_USEC = 20000000, // within which a request must have arrived
@@ -394,11 +395,15 @@ static int run_opened(struct server *server, struct err *err)
     struct loop_signal interrupt = {0};
     struct loop_watch store = {0};
     struct wall_watch wall = {0};
+    struct zone_watch zones = {0};
     int code = loop_signal_init(&terminate, server->loop, SIGTERM, on_stop, server, err);
     if (code == 0)
         code = loop_signal_init(&interrupt, server->loop, SIGINT, on_stop, server, err);
     if (code == 0)
         code = wall_watch_init(&wall, server->loop, err);
+    if (code == 0)
+        zone_watch_init(&zones, server->loop, server->limits);
+    server->tz_version = zones.in_use;
     int wake_fd = server->store->ops->wake_fd(server->store);
     if (code == 0 && wake_fd >= 0) {
         loop_watch_init(&store, server->loop, wake_fd, on_store, server);
@@ -416,6 +421,7 @@ static int run_opened(struct server *server, struct err *err)
         code = serve(server, &wall, err);
     folder_endpoint_remove(server->options->data);
     wall_watch_release(&wall);
+    zone_watch_release(&zones);
     loop_watch_release(&store);
     loop_signal_release(&interrupt);
     loop_signal_release(&terminate);

@@ -3,6 +3,10 @@
 
 #include "base/tz.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "base/buf.h"
 #include "base/fs.h"
 #include "base/time.h"
@@ -182,6 +186,46 @@ static void test_rules(void **state)
     }
 }
 
+static void put(const char *folder, const char *name, const char *text)
+{
+    char path[200];
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+// The first of the two files that says it.
+static void test_version(void **state)
+{
+    char folder[] = "/tmp/muster-tz-XXXXXX", version[TZ_VERSION_BYTES];
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(setenv("TZDIR", folder, 1), 0);
+    tz_database_version(version);
+    assert_string_equal(version, "unknown");
+    put(folder, "+VERSION", "2024a\n");
+    tz_database_version(version);
+    assert_string_equal(version, "2024a");
+    put(folder, "tzdata.zi", "# version 2025b-debian\nR A\n");
+    tz_database_version(version);
+    assert_string_equal(version, "2025b-debian");
+    put(folder, "tzdata.zi", "# version 2025\x1b\n");
+    tz_database_version(version);
+    assert_string_equal(version, "2024a");
+    put(folder, "+VERSION", "0123456789012345678901234567890123456789012345678901234567890123\n");
+    tz_database_version(version);
+    assert_string_equal(version, "unknown");
+    assert_int_equal(unsetenv("TZDIR"), 0);
+    const char *const names[] = {"+VERSION", "tzdata.zi"};
+    for (int i = 0; i < 2; i++) {
+        char path[200];
+        snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_bad_names),
         cmocka_unit_test(test_broken_files),
         cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
