@@ -32,7 +32,8 @@ static struct waiting longest_waiting(const struct job *job)
         const struct run *run = list_entry(pos, struct run, in_job);
         if (n++ == RUNS_LOOKED_AT)
             break;
-        bool waits = run->nominal_usec != 0 && run->started_usec == 0 && run->state != RUN_CANCELLING;
+        // Those of a backfill are of the past and wait for their turn.
+        bool waits = run->nominal_usec != 0 && run->backfill_id == 0 && run->started_usec == 0 && run->state != RUN_CANCELLING;
         if (waits && run->nominal_usec < waiting.nominal_usec)
             waiting = (struct waiting){run->nominal_usec, run->nominal_usec, run->id};
     }

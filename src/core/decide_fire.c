@@ -60,7 +60,7 @@ static bool queue_is_full(const struct core *core, const struct job *job)
     struct list *pos;
     list_for_each(pos, &job->runs) {
         const struct run *run = list_entry(pos, struct run, in_job);
-        n += run->state == RUN_WAITING && run->nominal_usec != 0;
+        n += run->state == RUN_WAITING && run->nominal_usec != 0 && run->backfill_id == 0;
         if (n == most)
             return true;
     }

@@ -271,6 +271,37 @@ static void test_placed_behind_others(void **state)
     world_release(w);
 }
 
+static struct job_spec *prompt(struct world *w)
+{
+    struct job_spec *spec = minutely(w, "j");
+    spec->late_after_usec = 30 * USEC_PER_SEC;
+    return spec;
+}
+
+// Its instants are of the past, so its runs are not late: only those of the schedule can be.
+static void test_makes_no_job_late(void **state)
+{
+    struct fixture f;
+    setup(&f, prompt, 60);
+    struct world *w = &f.w;
+    struct job_view job;
+    assert_int_equal(ask(w, (struct ev_backfill){.from_usec = f.first, .to_usec = f.first + 30 * USEC_PER_MIN, .parallel_max = 2})->code, 0);
+    world_pass(w, 20 * USEC_PER_SEC);
+    assert_int_equal(view(w, 1).n_active, 2);
+    assert_int_equal(core_view_job(w->core, "default", "j", &w->lasting, &job), 0);
+    core_view_conditions(w->core, w->wall, &w->lasting, &job);
+    for (size_t i = 0; i < job.n_conditions; i++)
+        assert_int_not_equal(job.conditions[i].condition, CONDITION_LATE);
+    // An instant of the schedule that waits as long is.
+    world_pass(w, 2 * USEC_PER_MIN);
+    core_view_conditions(w->core, w->wall, &w->lasting, &job);
+    bool late = false;
+    for (size_t i = 0; i < job.n_conditions; i++)
+        late = late || job.conditions[i].condition == CONDITION_LATE;
+    assert_true(late);
+    world_release(w);
+}
+
 static void test_hold_release_delete_cancel(void **state)
 {
     struct fixture f;
@@ -457,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_refused_with_a_reason),
         cmocka_unit_test(test_the_schedule_comes_first),
         cmocka_unit_test(test_placed_behind_others),
+        cmocka_unit_test(test_makes_no_job_late),
         cmocka_unit_test(test_hold_release_delete_cancel),
         cmocka_unit_test(test_the_job_changes_on_the_way),
         cmocka_unit_test(test_triggers_and_parameters),
