@@ -24,3 +24,4 @@ def test_backfills(server, agent):
     assert server.post(f"/v1/backfills/{number}/cancel").code == "conflict" and server.get("/v1/backfills/999").code == "not_found"
     for bad in ({}, {"from": "x", "to": "y"}, {**asked, "max_parallel": 0}, {**asked, "reverse": 1}, {**asked, "colour": "red"}, {**asked, "params": []}):
         assert server.post("/v1/jobs/default/past/backfill", json.dumps(bad)).code == "invalid", bad
+    assert server.ask("DELETE", "/v1/jobs/default/past").status == 200  # the tests of jobs begin without any

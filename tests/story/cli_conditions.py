@@ -13,3 +13,4 @@ def test_conditions(fleet):
                           ("why frail", r"^reason +job_paused$"), ("show frail", r"^paused +1 run in a row")):
         assert re.search(said, fleet.ok(*command.split()), re.M), command
     assert fleet.ok("release", "frail") is not None and "due next" in fleet.ok("why", "frail") and fleet("why", "nobody").code != 0
+    fleet.ok("delete", "frail")  # the tests of jobs begin without any

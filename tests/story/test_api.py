@@ -117,7 +117,7 @@ def test_version_and_status(server):
 
 @covers("run_submit", "run", "run_hold", "run_release", "run_cancel")
 def test_a_held_run_from_submission_to_cancel(server):
-    run_id = server.submit(command=["true"], name="held-one", labels={"team": "a"}, held=True)
+    run_id = server.submit(command=["true"], name="held-one", labels={"team": "a"}, held=True, constraints=["has nothing"])
     run = server.get(f"/v1/runs/{run_id}").json
     assert (run["run_id"], run["state"], run["held"], run["job"]) == (run_id, "pending", True, "held-one")
     assert run["labels"] == {"team": "a"} and run["tasks"]["total"] == 1 and run["tasks"]["pending"] == 1
