@@ -93,7 +93,6 @@ void apply_job(struct core *core, const struct record *record)
     job->applied_usec = record->at_usec;
     job->overlap = rec->spec->overlap;
     job->misfire = rec->spec->misfire;
-    job->pause_after = rec->spec->pause_after;
     job->failures = 0;
     job_set_triggers(core, job, rec->spec, rec->next_usec);
     days_attach(core, job, rec->spec, rec->left_out_usec, NULL);
@@ -126,7 +125,9 @@ void apply_job_state(struct core *core, const struct record *record)
     const struct rec_job_state *rec = &record->job_state;
     struct job *job = map_get(&core->jobs, rec->job_id);
     must(job != NULL);
-    job_state_move(&job->state, rec->to);
+    enum job_state state = job->state;
+    job_state_move(&state, rec->to);
+    job->state = state;
     if (rec->to == JOB_DELETED) {
         job_delete(core, job);
         return;
@@ -180,12 +181,13 @@ void job_missed(struct job *job, usec_t nominal_usec, enum fire_outcome why)
     if (job->missed_usec != 0)
         return;
     job->missed_usec = nominal_usec;
-    job->missed_why = (uint8_t)why;
+    job->missed_why = why;
 }
 
 bool job_wants_pause(const struct job *job)
 {
-    return job->state == JOB_ACTIVE && job->pause_after > 0 && job->failures >= job->pause_after;
+    uint32_t pause_after = job->spec->policy->pause_after;
+    return job->state == JOB_ACTIVE && pause_after > 0 && job->failures >= pause_after;
 }
 
 void apply_job_fired(struct core *core, const struct record *record)
@@ -217,7 +219,6 @@ struct job *job_load(struct core *core, const struct snap_job *snap)
     job->spec = spec_intern(core, snap->spec, snap->packed);
     job->overlap = snap->spec->overlap;
     job->misfire = snap->spec->misfire;
-    job->pause_after = snap->spec->pause_after;
     job->applied_usec = snap->applied_usec;
     job->first_usec = snap->first_usec;
     job->last_run = snap->last_run;
@@ -225,7 +226,7 @@ struct job *job_load(struct core *core, const struct snap_job *snap)
     job->failures = snap->failures;
     job->paused = snap->paused;
     job->missed_usec = snap->missed_usec;
-    job->missed_why = (uint8_t)snap->missed_why;
+    job->missed_why = snap->missed_why;
     must(snap->n_next == snap->spec->n_triggers);
     job_set_triggers(core, job, snap->spec, snap->next_usec);
     days_attach(core, job, snap->spec, snap->left_out_usec, snap->planned_seq);

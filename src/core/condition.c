@@ -75,7 +75,7 @@ static void look_missed(const struct job *job, usec_t wall_usec, struct arena *a
     if (job->missed_usec == 0 || job->state != JOB_ACTIVE || since > wall_usec)
         return;
     char when[40];
-    enum fire_outcome why = (enum fire_outcome)job->missed_why;
+    enum fire_outcome why = job->missed_why;
     bool had_run = why == FIRE_STARTED || why == FIRE_QUEUED;
     struct condition_view *view = add(job, arena, views, n, CONDITION_DID_NOT_RUN);
     view->since_usec = since;
@@ -191,7 +191,7 @@ int core_why_job(const struct core *core, const char *namespace_name, const char
     if (job->paused) {
         say(ret_why, REASON_JOB_PAUSED,
             arena_printf(arena, "%" PRIu32 " run%s in a row failed (pause_after: %" PRIu32 "), so it is held until it is released or changed.", job->failures,
-                         job->failures == 1 ? "" : "s", job->pause_after));
+                         job->failures == 1 ? "" : "s", job->spec->policy->pause_after));
     } else if (job->state == JOB_HELD) {
         say(ret_why, REASON_JOB_HELD, reason_sentence(REASON_JOB_HELD));
     } else if (next == USEC_NEVER && job->n_active > 0 && job->n_triggers > 0) {

@@ -76,6 +76,7 @@ struct policy {
     usec_t catch_up_window_usec;
     uint32_t catch_up_max;
     usec_t late_after_usec;
+    uint32_t pause_after; // failed runs in a row; 0: never
     usec_t start_at_usec;
     struct pair *labels;
     size_t n_labels;
@@ -183,19 +184,18 @@ struct job_trigger {
 struct job {
     uint64_t id;
     uint32_t version;
-    enum job_state state;
-    struct spec *spec;
-    struct job_trigger *triggers; // `one`, or owned when there are more
-    struct job_trigger one;
     // In one word: there are many jobs, and most only wait.
     uint16_t n_triggers;
     bool has_days : 1; // a trigger has calendars
     bool paused : 1;   // held because of failures in a row
-    enum overlap overlap : 4;
-    enum misfire misfire : 4;
-    uint8_t missed_why; // enum fire_outcome; with a run: it ended before it began
-    uint32_t pause_after; // of its spec
-    uint32_t failures;    // failed runs in a row
+    enum overlap overlap : 3;
+    enum misfire misfire : 3;
+    enum job_state state : 3;
+    enum fire_outcome missed_why : 5; // with a run: it ended before it began
+    struct spec *spec;
+    struct job_trigger *triggers; // `one`, or owned when there are more
+    struct job_trigger one;
+    uint32_t failures; // failed runs in a row
     uint32_t n_active;
     usec_t applied_usec, first_usec;
     usec_t decided_usec; // no instant up to here is decided again, whatever the clock shows
@@ -234,6 +234,8 @@ struct backfill_place {
     usec_t nominal_usec;
     uint32_t trigger;
 };
+
+_Static_assert(OVERLAP_QUEUE_ALL < 1 << 3 && MISFIRE_ALL < 1 << 3 && JOB_STATES <= 1 << 3 && FIRE_OUTCOMES <= 1 << 5, "they fit their bits");
 
 struct node {
     uint32_t id;

@@ -41,7 +41,7 @@ static void policy_key(struct buf *key, const struct job_spec *spec)
     add_text(key, spec->concurrency_key);
     // Numbers as they lie in memory: the key never leaves it, and a million jobs are loaded through here.
     const int64_t numbers[] = {spec->concurrency_limit, spec->parallelism, (int64_t)spec->delivery, spec->queue_deadline_usec, spec->start_at_usec,
-                               spec->catch_up_window_usec, spec->catch_up_max, spec->late_after_usec, retry->limit, retry->backoff_usec,
+                               spec->catch_up_window_usec, spec->catch_up_max, spec->late_after_usec, spec->pause_after, retry->limit, retry->backoff_usec,
                                retry->factor_permille, retry->backoff_max_usec, retry->jitter_permille, retry->causes,
                                (int64_t)retry->n_exit_codes};
     buf_add(key, numbers, sizeof(numbers));
@@ -115,6 +115,7 @@ struct policy *policy_intern(struct core *core, const struct job_spec *spec)
     policy->catch_up_window_usec = spec->catch_up_window_usec;
     policy->catch_up_max = spec->catch_up_max;
     policy->late_after_usec = spec->late_after_usec;
+    policy->pause_after = spec->pause_after;
     policy->retry = spec->retry;
     policy->retry.exit_codes = arena_memdup(arena, spec->retry.exit_codes, spec->retry.n_exit_codes * sizeof(*spec->retry.exit_codes));
     policy->labels = copy_labels(arena, spec->labels, spec->n_labels);

@@ -116,7 +116,7 @@ static int save_jobs(struct saver *saver)
                                                          .failures = job->failures,
                                                          .paused = job->paused,
                                                          .missed_usec = job->missed_usec,
-                                                         .missed_why = (enum fire_outcome)job->missed_why,
+                                                         .missed_why = job->missed_why,
                                                          .applied_usec = job->applied_usec,
                                                          .first_usec = job->first_usec,
                                                          .left_out_usec = left_out,
