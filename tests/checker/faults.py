@@ -5,17 +5,18 @@ import random
 import signal
 import time
 
+import network
 from client import Refused, Unknown
 
 KINDS = ["kill-server", "kill-agent", "kill-spawner", "kill-node", "kill-all", "restart-server", "outage", "pause-server", "pause-agent",
-         "pause-spawner", "pause-node", "cut", "hole", "to_server", "to_agent", "slow", "half", "wall-jump", "agent-wall", "drain"]
+         "pause-spawner", "pause-node", "cut", "hole", "to_server", "to_agent", "slow", "half", "wall-jump", "agent-wall", "drain", *network.KINDS]
 JUMPS = [-3600, -600, -60, -10, -1, 1, 10, 60, 600, 3600]
 
 
 def draw(seed, seconds, nodes, lease, misfire_after, only=None):
     """The faults of a round; `only` names the kinds to draw from."""
     dice = random.Random(f"faults {seed}")
-    kinds = only if only else dice.sample(KINDS, dice.randrange(1, 5))
+    kinds = only if only else dice.sample(KINDS if network.available() else KINDS[:-len(network.KINDS)], dice.randrange(1, 5))
     found = []
     for _ in range(dice.randrange(1, 6) if kinds != ["none"] else 0):
         kind = dice.choice(kinds)
@@ -92,6 +93,8 @@ class Nemesis:
             self.ask(fault, "drain")
         elif kind == "agent-wall":
             world.agent_clocks[node].set(world.agent_clocks[node].offset + fault["by"])
+        elif kind in network.KINDS:
+            world.networks[node].begin(kind)
         else:
             world.wires[node].set(kind, fault.get("delay", 0.0))
 
@@ -114,6 +117,8 @@ class Nemesis:
             self.ask(fault, "undrain")
         elif kind in ("cut", "hole", "to_server", "to_agent", "slow", "half"):
             world.wires[node].set("pass")
+        elif kind in network.KINDS:
+            world.networks[node].end()
 
     def heal(self):
         """Everything that can be mended is, whatever was done."""
@@ -122,6 +127,8 @@ class Nemesis:
             world.resume_server()
         for wire in world.wires.values():
             wire.set("pass")
+        for each in world.networks.values():
+            each.end()
         world.start_server()
         for name in world.agents:
             world.start_agent(name)

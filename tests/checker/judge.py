@@ -2,6 +2,7 @@
 """The verdict on a round: evidence, what was asked and what Muster says are compared three ways. Checks of attempts and runs are here, those of schedules in
 judge_jobs.py. Every check has a name; tests/checker/test_planted.py plants what each must find."""
 
+import network
 from case import Findings, flag
 from schedule import instant
 from judge_jobs import judge_job
@@ -12,7 +13,7 @@ CANCEL_WITHIN = 3.0    # beyond lease and grace: how long after its cancellation
 TERMINAL = ("succeeded", "failed", "cancelled", "expired", "skipped")
 TASK_TERMINAL = ("succeeded", "failed", "cancelled", "expired", "lost")
 NODE_FAULTS = ("kill-agent", "kill-spawner", "kill-node", "kill-all", "pause-agent", "pause-spawner", "pause-node", "pause-server", "cut", "hole", "to_server",
-               "to_agent", "slow", "half", "outage", "kill-server", "restart-server")
+               "to_agent", "slow", "half", "outage", "kill-server", "restart-server", *network.KINDS)
 
 
 def judge(case):

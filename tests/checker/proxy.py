@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wire between one agent and the server, as a proxy that can be hurt. It stands in for a network: the server listens on loopback only, so there is
-no packet to drop between machines, and what an agent sees of a bad network is this: connections that end, hang, crawl, or go one way only.
+"""The wire between one agent and the server, as a proxy that can be hurt: connections that end, hang, crawl, or go one way only. Packets are
+lost in network.py.
 
     pass       bytes go through
     cut        every connection ends, new ones are refused
@@ -27,14 +27,14 @@ class Side:
 
 
 class Wire:
-    def __init__(self, port_of_server):
-        """port_of_server() gives the port to connect to, or None."""
+    def __init__(self, port_of_server, host="127.0.0.1"):
+        """port_of_server() gives the port to connect to, or None; host is the address that the agent reaches."""
         self.port_of_server = port_of_server
         self.mode, self.delay = "pass", 0.0
         self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server((host, 0))
         self.listener.setblocking(False)
-        self.port = self.listener.getsockname()[1]
+        self.host, self.port = host, self.listener.getsockname()[1]
         self.pairs = []      # [agent's socket, server's socket, [two sides]]
         self.forwarded = 0
         self.running = True

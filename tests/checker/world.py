@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 
+import network
 from proxy import Wire
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -75,7 +76,8 @@ class World:
         self.server, self.server_paused, self.token = None, False, None
         # Leases drift because the server's clock does: spawners get a clean environment, and an agent must agree with its own.
         self.agent_clocks = {f"n{i}": Clocks(self.folder / f"n{i}.clock") for i in range(agents)}
-        self.wires = {name: Wire(self.port_of_agents) for name in self.agent_clocks}
+        self.networks = {name: network.Network() for name in self.agent_clocks} if network.available() else {}
+        self.wires = {name: Wire(self.port_of_agents, self.networks[name].here if self.networks else "127.0.0.1") for name in self.agent_clocks}
         self.agents = {}
         self.kills = []        # when the server was killed
         self.ended = []        # of processes that ended by themselves: a crash is a finding
@@ -91,10 +93,11 @@ class World:
     def sets(self):
         return [word for name, value in self.settings.items() for word in ("--set", f"{name}={value}")]
 
-    def spawn(self, words, log, clocks):
+    def spawn(self, words, log, clocks, within=None):
         env = {**os.environ, "LD_PRELOAD": CLOCK, "CHECKER_CLOCK": str(clocks.path)}
         with open(self.folder / log, "ab") as out:
-            return subprocess.Popen([MUSTER, *words], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env)
+            words = [MUSTER, *words]
+            return subprocess.Popen(within.command(words) if within else words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env)
 
     def start_server(self):
         with self.lock:
@@ -108,11 +111,12 @@ class World:
             return
         self.agents[name] = self.spawn(
             ["agent", "--data", str(self.data), "--folder", str(self.folder / name), "--name", name, "--connect",
-             f"127.0.0.1:{self.wires[name].port}", "--cpu", self.cpu, *self.sets()], f"{name}.log", self.agent_clocks[name])
+             f"{self.wires[name].host}:{self.wires[name].port}", "--cpu", self.cpu, *self.sets()], f"{name}.log", self.agent_clocks[name],
+            self.networks.get(name))
 
     def kill(self, process):
         if process.poll() is not None and process.returncode != -signal.SIGKILL:
-            self.ended.append(f"{' '.join(process.args[1:2])} {process.pid} had ended with {process.returncode}")
+            self.ended.append(f"{process.args[process.args.index(MUSTER) + 1]} {process.pid} had ended with {process.returncode}")
         process.kill()
         process.wait()
 
@@ -230,4 +234,6 @@ class World:
             self.signal(pid, signal.SIGKILL)
         for wire in self.wires.values():
             wire.stop()
+        for each in self.networks.values():
+            each.close()
         return stuck
