@@ -341,6 +341,7 @@ void check_end(struct sim *sim)
                                                             struct process, link)->fence);
     }
     bool able = sim->result->faults[FAULT_DISK_FULL] == 0 && sim->result->faults[FAULT_SERVER_OUTAGE] == 0; // they may last all the time
+    able = able && sim->healed_usec >= 10 * USEC_PER_MIN; // and so may all others, for minutes
     bool meant_to = able && sim->actions > 20 && sim->options->n_skip == 0;
     hold(sim, INV_HAPPENED, !meant_to || sim->truth.n_runs > 0, "nobody submitted anything");
     check_state(sim, server);

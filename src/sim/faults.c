@@ -184,6 +184,7 @@ void heal_everything(struct sim *sim)
         struct server *server = &sim->servers[i];
         machine_drift(&server->machine, 0);
         machine_jump(&server->machine, sim->wall_base_usec + sim->now - machine_wall(&server->machine));
+        sim->n_jumps++; // what the clock had drifted by
         server->effects_left = server->loop_left = 0;
         server->restart_usec = 0;
         if (!server->up)

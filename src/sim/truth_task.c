@@ -23,8 +23,7 @@ static void check_may_place(struct sim *sim, const struct t_run *run, const stru
          run_state_name(run->state));
     hold(sim, INV_HELD, !run->held, "a task of run %" PRIu64 ", which is held, is placed", run->id);
     // Started before is started: the clock may have gone back since.
-    hold(sim, INV_NOT_EARLY, run->start_at_usec <= at_usec || run->state == RUN_RUNNING || sim->faults[FAULT_CLOCK_JUMP].n > 0 ||
-         sim->faults[FAULT_CLOCK_STROBE].n > 0, "run %" PRIu64 " is placed before its start time", run->id);
+    hold(sim, INV_NOT_EARLY, run->start_at_usec <= at_usec || run->state == RUN_RUNNING || sim->n_jumps > 0, "run %" PRIu64 " is placed before its start time", run->id);
     hold(sim, INV_DRAINED, node->state == NODE_ONLINE && !node->closed && !node->removed, "a task of run %" PRIu64 " is placed on node %s, which is %s%s",
          run->id, node->name, node_state_name(node->state), node->closed ? " and drained" : "");
     hold(sim, INV_CONSTRAINTS, run->zone == NULL || strcmp(run->zone, node->zone) == 0, "run %" PRIu64 " wants zone %s and gets node %s of zone %s", run->id,
@@ -75,7 +74,7 @@ static void place_one(struct sim *sim, struct t_run *run, struct t_node *node, u
     hold(sim, INV_LEGAL_TASK, task->state == TASK_PENDING || task->state == TASK_BACKOFF, "task %" PRIu64 "/%u is %s and is placed", run->id, index,
          task_state_name(task->state));
     hold(sim, INV_ATTEMPT_NUMBERS, attempt == task->attempt + 1, "task %" PRIu64 "/%u gets attempt %u after attempt %u", run->id, index, attempt, task->attempt);
-    bool jumps = sim->faults[FAULT_CLOCK_JUMP].n > 0 || sim->faults[FAULT_CLOCK_STROBE].n > 0 || sim->phase == PHASE_HEALED;
+    bool jumps = sim->n_jumps > 0;
     // A clock that is set by a second at most is taken for one that goes a little wrong.
     usec_t slack = (sim->n_jumps - task->retry_jumps) * USEC_PER_SEC;
     bool over = jumps ? task->retry_true_usec - slack <= server_decided_usec(&sim->servers[0], truth->seq) || sim->servers[0].life > 1 : task->retry_usec <= at_usec;
