@@ -185,6 +185,7 @@ void heal_everything(struct sim *sim)
         machine_drift(&server->machine, 0);
         machine_jump(&server->machine, sim->wall_base_usec + sim->now - machine_wall(&server->machine));
         sim->n_jumps++; // what the clock had drifted by
+        sim->jumped_usec = sim->now;
         server->effects_left = server->loop_left = 0;
         server->restart_usec = 0;
         if (!server->up)

@@ -14,6 +14,7 @@ static void jump_server(struct sim *sim, usec_t by)
     if (by > 0)
         sim->skipped_usec = usec_add(sim->skipped_usec, by);
     sim->n_jumps++;
+    sim->jumped_usec = sim->now;
     machine_jump(&sim->servers[0].machine, by);
     trace(sim, ACTOR_SERVER, TR_CLOCK, (uint64_t)by, 0, 0);
     server_wake(&sim->servers[0]);

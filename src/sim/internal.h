@@ -551,6 +551,7 @@ struct sim {
     uint64_t events, checked[INVARIANTS];
     uint64_t next_check_events;
     uint32_t n_jumps; // of the leader's clock
+    usec_t jumped_usec; // true time of the last of them
     usec_t skipped_usec; // by jumps of the leader's clock, forwards, in all
 
     uint64_t hash;

@@ -154,6 +154,10 @@ static void heal(struct sim *sim)
     workload_stop(sim);
     clients_give_up(sim);
     heal_everything(sim);
+    // A queue that is shorter than the orders of one node ends its session with every burst of them, again and again.
+    struct limits usual;
+    limits_init(&usual);
+    sim->limits.value[LIMIT_SESSION_QUEUE] = usual.value[LIMIT_SESSION_QUEUE];
     usec_t until = sim->now + bound(sim);
     run_until(sim, sim->now + 5 * USEC_PER_SEC + FIRE_PROMPT_USEC);
     if (!sim->failed)

@@ -206,8 +206,10 @@ static void end_one(struct sim *sim, struct t_run *run, struct t_node *node, con
     task->state = end->to;
     task->retry_usec = end->retry_usec;
     // By a clock that is fast by at most a twentieth.
-    task->retry_jumps = sim->n_jumps;
-    task->retry_true_usec = server_decided_usec(&sim->servers[0], sim->truth.seq) + (end->retry_usec - sim->truth.at_usec) / 100 * 94;
+    usec_t decided_usec = server_decided_usec(&sim->servers[0], sim->truth.seq);
+    bool jumped = sim->n_jumps > 0 && decided_usec <= sim->jumped_usec; // between its decision and now
+    task->retry_jumps = sim->n_jumps - jumped;
+    task->retry_true_usec = decided_usec + (end->retry_usec - sim->truth.at_usec) / 100 * 94;
     run->n_active--;
     free_room(node, run);
     if (task_state_terminal(end->to)) {
