@@ -160,7 +160,10 @@ void truth_days_planned(struct sim *sim, const struct t_job *job, struct t_trigg
     hold(sim, INV_CALENDAR, next_usec == USEC_NEVER || !truth_left_out(sim, trigger, next_usec), "job %" PRIu64 " goes on with the instant %" PRId64 ", which is left out",
          job->id, next_usec);
     bool any = left_out_usec != USEC_NEVER && left_out_usec != 0;
-    hold(sim, INV_CALENDAR, agrees(truth_count_days(sim, job, trigger, after, any ? left_out_usec : next_usec, true), trigger->told),
+    usec_t upto = any ? left_out_usec : next_usec;
+    if (upto == USEC_NEVER) // what was decided may be long after the instant that it was decided with
+        upto = decided + LOOK_DAYS * USEC_PER_DAY;
+    hold(sim, INV_CALENDAR, agrees(truth_count_days(sim, job, trigger, after, upto, true), trigger->told),
          "job %" PRIu64 ": instants that are left out after %" PRId64 " are not told of (%" PRId64 " were)", job->id, after, trigger->told);
     hold(sim, INV_CALENDAR, !any || (left_out_usec > after && left_out_usec < next_usec && (truth_left_out(sim, trigger, left_out_usec) || t_rule_day(&trigger->rule, left_out_usec) < 0)),
          "job %" PRIu64 ": the instant %" PRId64 " is not left out between %" PRId64 " and %" PRId64, job->id, left_out_usec, after, next_usec);
