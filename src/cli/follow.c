@@ -412,16 +412,20 @@ static int exit_status_fill(struct follow *follow, struct err *err)
 int follow_run(struct cli *cli, const struct follow_options *options, struct err *err)
 {
     struct follow follow = {.cli = cli, .options = options};
+    // Before the first word to the server: a signal that comes while it answers is noted, and then ends the run too.
+    if (options->owns_run)
+        interrupt_begin();
     int rc = client_get(cli->client, &follow.run, err, "/v1/runs/%llu", (unsigned long long)options->run_id);
-    if (rc < 0)
+    if (rc < 0) {
+        if (options->owns_run)
+            interrupt_end();
         return rc;
+    }
     follow.single = options->one_task || answer_number(json_object_get(follow.run, "tasks"), "total") == 1;
     follow.ended = run_is_over(follow.run);
     follow.progress_usec = clock_mono_usec();
     if (options->one_task)
         track_add(&follow, options->index);
-    if (options->owns_run)
-        interrupt_begin();
     // The run goes on while the server is away, so following it does too.
     client_patience(cli->client, USEC_NEVER, interrupt_fd());
     rc = follow_loop(&follow, err);

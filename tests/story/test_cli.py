@@ -179,10 +179,17 @@ def test_submitting_again_with_a_key_gives_the_same_run(fleet):
     assert int(done.out) == first and "submitted before" in done.err
 
 
+def catches(pid, number):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"^SigCgt:\s*(\w+)", status, re.M)[1], 16) >> (number - 1) & 1
+
+
 def test_sigint_without_a_terminal_cancels(fleet):
     process = subprocess.Popen([MUSTER, "run", "--label", "kind=sigint", "--", "sleep", "100"], env=fleet.env(), stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     fleet.wait_for(lambda: any(r["state"] == "running" for r in fleet.json("ps", "--label", "kind=sigint")["runs"]), "the run to start")
+    # It can be running before the command has read so, and until then Ctrl-C ends the command alone.
+    fleet.wait_for(lambda: catches(process.pid, signal.SIGINT), "the command to follow it")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode in (143, 1) and "is being cancelled" in err, (process.returncode, out, err)
