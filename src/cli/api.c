@@ -190,6 +190,21 @@ void print_json(const json_t *value)
     fputc('\n', stdout);
 }
 
+void rows_show(const struct cli *cli, const char *key, json_t *rows, void (*print)(const json_t *rows), const char *none, int64_t cut_at)
+{
+    if (cli->json) {
+        json_t *answer = json_pack("{s:O}", key, rows);
+        print_json(answer);
+        json_decref(answer);
+    } else if (json_array_size(rows) == 0) {
+        cli_remark(cli, "%s", none);
+    } else {
+        print(rows);
+        if (cut_at > 0)
+            cli_remark(cli, "these are the first %lld; --max shows more", (long long)cut_at);
+    }
+}
+
 bool run_is_over(const json_t *run)
 {
     const char *name = answer_text(run, "state");

@@ -45,6 +45,9 @@ const char *job_label(struct buf *, const json_t *run_or_job);
 
 // Prints an answer as JSON, indented.
 void print_json(const json_t *);
+// Shows the rows of a list: as {"KEY": [...]} with --json, else by print, or what `none` says when there are none. cut_at: as many are shown
+// and there are more; 0: these are all.
+void rows_show(const struct cli *, const char *key, json_t *rows, void (*print)(const json_t *rows), const char *none, int64_t cut_at);
 // Whether a state of a run is an end.
 bool run_is_over(const json_t *run);
 // The exit status that a run deserves by itself: 0 when it succeeded, else 1.

@@ -207,17 +207,8 @@ static int calendar_list(struct cli *cli, struct err *err)
         return rc;
     json_t *rows = json_array();
     rc = fetch(cli, max, rows, &more, err);
-    if (rc == 0 && cli->json) {
-        json_t *answer = json_pack("{s:O}", "calendars", rows);
-        print_json(answer);
-        json_decref(answer);
-    } else if (rc == 0 && json_array_size(rows) == 0) {
-        cli_remark(cli, "there is no calendar yet; store one with `muster calendar put NAME FILE`");
-    } else if (rc == 0) {
-        print_rows(rows);
-        if (more)
-            cli_remark(cli, "these are the first %lld; --max shows more", (long long)max);
-    }
+    if (rc == 0)
+        rows_show(cli, "calendars", rows, print_rows, "there is no calendar yet; store one with `muster calendar put NAME FILE`", more ? max : 0);
     json_decref(rows);
     return rc;
 }

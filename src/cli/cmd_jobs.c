@@ -141,17 +141,8 @@ int cmd_jobs(struct cli *cli, struct err *err)
         return rc;
     json_t *rows = json_array();
     rc = jobs_fetch(cli, max, rows, &more, err);
-    if (rc == 0 && cli->json) {
-        json_t *answer = json_pack("{s:O}", "jobs", rows);
-        print_json(answer);
-        json_decref(answer);
-    } else if (rc == 0 && json_array_size(rows) == 0) {
-        cli_remark(cli, "there is no job yet; store one with `muster apply -f FILE`");
-    } else if (rc == 0) {
-        jobs_print(rows);
-        if (more)
-            cli_remark(cli, "these are the first %lld; --max shows more", (long long)max);
-    }
+    if (rc == 0)
+        rows_show(cli, "jobs", rows, jobs_print, "there is no job yet; store one with `muster apply -f FILE`", more ? max : 0);
     json_decref(rows);
     return rc;
 }
@@ -206,15 +197,8 @@ int cmd_conditions(struct cli *cli, struct err *err)
     }
     while (rc == 0 && (int64_t)json_array_size(rows) > max)
         json_array_remove(rows, json_array_size(rows) - 1);
-    if (rc == 0 && cli->json) {
-        json_t *answer = json_pack("{s:O}", "conditions", rows);
-        print_json(answer);
-        json_decref(answer);
-    } else if (rc == 0 && json_array_size(rows) == 0) {
-        cli_remark(cli, "everything is as it should be");
-    } else if (rc == 0) {
-        conditions_print(rows);
-    }
+    if (rc == 0)
+        rows_show(cli, "conditions", rows, conditions_print, "everything is as it should be", 0);
     json_decref(rows);
     return rc;
 }

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "core/core.h"
+#include "model/wire.h"
 #include "store/store.h"
 
 struct engine;
@@ -68,3 +69,7 @@ void engine_after(struct engine *, uint64_t position, void (*call)(void *), void
 bool engine_snapshot_due(const struct engine *);
 int engine_snapshot(const struct engine *, struct buf *ret_bytes, struct err *);
 int engine_keep_snapshot(struct engine *, uint64_t seq, uint64_t history_seq, uint8_t *data, size_t len, struct err *);
+
+// The message that an effect for an agent is, with the leader's epoch; borrows from the effect. False for those that are more than one message
+// (FX_START), or more than a message (FX_WELCOME, FX_REFUSE), and for answers to people.
+bool effect_message(const struct effect *, uint64_t epoch, struct wire_message *ret_message);

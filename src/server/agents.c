@@ -319,7 +319,7 @@ void agents_effect(struct agents *agents, const struct effect *effect)
     struct session *session = map_get(&agents->by_id, effect->session);
     if (session == NULL)
         return;
-    struct wire_message message = {.epoch = epoch_of(agents)};
+    struct wire_message message;
     switch (effect->kind) {
     case FX_WELCOME:
         welcome(session, &effect->welcome);
@@ -332,16 +332,9 @@ void agents_effect(struct agents *agents, const struct effect *effect)
         start(session, &effect->start);
         return;
     case FX_LEASE:
-        message.kind = WIRE_LEASE;
-        message.lease = effect->lease;
-        break;
     case FX_STOP:
-        message.kind = WIRE_STOP;
-        message.stop = effect->stop;
-        break;
     case FX_ACK:
-        message.kind = WIRE_ACK;
-        message.ack = effect->ack;
+        must(effect_message(effect, epoch_of(agents), &message));
         break;
     case FX_REPLY:
     case FX_KINDS:

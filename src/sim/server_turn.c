@@ -122,7 +122,9 @@ void session_effect(struct server *server, const struct effect *effect)
     struct session *session = map_get(&server->by_session, effect->session);
     if (session == NULL || session->conn == NULL)
         return;
-    struct wire_message message = {.epoch = epoch_of(server)};
+    if (effect->kind == FX_STOP && planted(server->sim, PLANT_LOST_STOP))
+        return;
+    struct wire_message message;
     switch (effect->kind) {
     case FX_WELCOME:
         welcome(session, &effect->welcome);
@@ -135,18 +137,9 @@ void session_effect(struct server *server, const struct effect *effect)
         start(session, &effect->start);
         return;
     case FX_LEASE:
-        message.kind = WIRE_LEASE;
-        message.lease = effect->lease;
-        break;
     case FX_STOP:
-        if (planted(server->sim, PLANT_LOST_STOP))
-            return;
-        message.kind = WIRE_STOP;
-        message.stop = effect->stop;
-        break;
     case FX_ACK:
-        message.kind = WIRE_ACK;
-        message.ack = effect->ack;
+        must(effect_message(effect, epoch_of(server), &message));
         break;
     case FX_REPLY:
     case FX_KINDS:
