@@ -56,7 +56,8 @@ class Network:
             raise
 
     def inside(self, *words, check=True):
-        return ip("-n", self.name, *words, check=check)
+        # `ip -n` also mounts a /sys of the namespace, which fails where the root is no mount point, as in a chroot.
+        return subprocess.run(self.command(["ip", *words]), check=check, capture_output=True, text=True)
 
     def command(self, words):
         """The same command within the namespace: of its network only, so that all else is as it was."""
